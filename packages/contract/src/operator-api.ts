@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { Partition } from './site-protocol.ts';
+
+/**
+ * The operator API of the SuperLink's agent, on FL_CONTROL_API_ADDRESS under the service's CA.
+ * Every call carries `Authorization: Bearer TOKEN`; the VM knows only the token's SHA-256.
+ */
+export const operatorPaths = {
+  status: '/v1/operator/status',
+  runs: '/v1/operator/runs',
+  events: '/v1/operator/events',
+  models: '/v1/operator/models',
+} as const;
+
+export const NodeStatus = z.object({
+  nodeId: z.string().nullable(),
+  name: z.string(),
+  vmId: z.int().nullable(),
+  partition: Partition.nullable(),
+  online: z.boolean(),
+  phase: z.enum(['starting', 'running', 'failed', 'away']),
+  error: z.string().nullable(),
+  /** ISO 8601. */
+  lastSeen: z.string(),
+});
+export type NodeStatus = z.infer<typeof NodeStatus>;
+
+export const runStatuses = ['pending', 'starting', 'running', 'completed', 'failed', 'stopped'] as const;
+
+export const RunSummary = z.object({
+  runId: z.string(),
+  app: z.string(),
+  status: z.enum(runStatuses),
+  details: z.string(),
+  submittedBy: z.enum(['variables', 'operator']),
+  round: z.int(),
+  rounds: z.int().nullable(),
+  /** ISO 8601, null until it has happened. */
+  startedAt: z.string().nullable(),
+  endedAt: z.string().nullable(),
+  metrics: z.record(z.string(), z.number()),
+  model: z.boolean(),
+});
+export type RunSummary = z.infer<typeof RunSummary>;
+
+/** GET status. */
+export const SuperLinkStatus = z.object({
+  flowerVersion: z.string(),
+  agentVersion: z.string(),
+  tls: z.boolean(),
+  useCase: z.string(),
+  /** What stands between the service and its run from variables, if anything does. */
+  waitingFor: z.string().nullable(),
+  nodes: z.array(NodeStatus),
+  run: RunSummary.nullable(),
+});
+export type SuperLinkStatus = z.infer<typeof SuperLinkStatus>;
+
+/** GET runs; POST runs takes a gzipped tar of the app's folder and `?run-config=KEY=VALUE` per override, and answers one RunSummary. */
+export const RunList = z.object({ runs: z.array(RunSummary) });
+/** GET runs/ID/logs?after=OFFSET: text from that byte on, and where to go on. */
+export const RunLogs = z.object({ text: z.string(), next: z.int(), ended: z.boolean() });
+export type RunLogs = z.infer<typeof RunLogs>;
+
+/** GET events?after=SEQ&wait=SECONDS: events with a higher number; waits up to `wait` seconds (at most 30) for the first. */
+export const EventPage = z.object({
+  events: z.array(
+    z.object({ seq: z.int(), event: z.string(), timestamp: z.string(), data: z.record(z.string(), z.unknown()) }),
+  ),
+  next: z.int(),
+});
+export type EventPage = z.infer<typeof EventPage>;
+
+/** A kept model's manifest. GET models lists them; GET models/RUN_ID/file is the .npz itself. */
+export const ModelManifest = z.object({
+  runId: z.string(),
+  app: z.string(),
+  file: z.string(),
+  bytes: z.int(),
+  sha256: z.string(),
+  round: z.int(),
+  savedAt: z.string(),
+  flowerVersion: z.string(),
+  metrics: z.record(z.string(), z.number()),
+  details: z.record(z.string(), z.unknown()),
+});
+export type ModelManifest = z.infer<typeof ModelManifest>;
+export const ModelList = z.object({ models: z.array(ModelManifest) });

@@ -1,0 +1,147 @@
+import { type Framework, useCases } from '../use-cases.ts';
+import { parseHostPort } from './addresses.ts';
+import { parseCertificateNames } from './certificate-names.ts';
+import { type ParsedValue, parseValue } from './parse.ts';
+import { findVariable, type VariableName, variables, variablesOf } from './table.ts';
+import type { Role, Variable } from './types.ts';
+
+type Entry = (typeof variables)[number];
+type ValueOf<K> = K extends { type: 'integer' } ? number : K extends { type: 'boolean' } ? boolean : string;
+
+/** The typed values of all variables; a variable without a value and default is an empty string. */
+export type Settings = { [E in Entry as E['name']]: ValueOf<E['kind']> };
+
+/** One thing wrong with the values: which variable, what was given, what it must be. */
+export interface Problem {
+  variable: VariableName;
+  /** The value as given, shortened; never that of a secret. */
+  value: string;
+  /** Worded to follow "must". */
+  rule: string;
+}
+
+/** All there is to say about a set of values. `settings` is complete only when there is no problem. */
+export interface Validation {
+  settings: Settings;
+  problems: Problem[];
+  warnings: string[];
+}
+
+/**
+ * Checks the values of one role's CONTEXT, or of the whole service when no role is given, and reads them.
+ * Absent and empty values mean the default. Everything wrong is reported together. Names that are not in the
+ * table are left to {@link unknownVariables}.
+ */
+export function validate(given: Readonly<Record<string, string | undefined>>, role?: Role): Validation {
+  const problems: Problem[] = [];
+  const settings: Record<string, ParsedValue> = {};
+  const concerned = role ? variablesOf(role) : (variables as readonly Variable[]);
+  for (const variable of variables as readonly Variable[]) {
+    settings[variable.name] = defaultOf(variable);
+    const text = concerned.includes(variable) ? (given[variable.name] ?? '') : '';
+    if (text.trim() === '') continue;
+    const result = parseValue(variable, text);
+    if (result.ok) settings[variable.name] = result.value;
+    else problems.push(problem(variable, text, result.rule));
+  }
+  const complete = settings as Settings;
+  if (problems.length === 0) problems.push(...problemsAcross(complete, role));
+  return { settings: complete, problems, warnings: problems.length > 0 ? [] : warningsFor(complete, role) };
+}
+
+/** One sentence for a problem, the same everywhere. */
+export function describeProblem({ variable, value, rule }: Problem): string {
+  return value === ''
+    ? `${variable} must ${rule}.`
+    : `${variable}=${JSON.stringify(value)} is refused: it must ${rule}.`;
+}
+
+/** Names that look like ours but are not in the table, each with the nearest name that is. */
+export function unknownVariables(names: Iterable<string>): { name: string; nearest: string | undefined }[] {
+  return [...names]
+    .filter(name => /^(FL_|FLOWER_|ML_)/.test(name) && !findVariable(name))
+    .map(name => ({ name, nearest: nearestName(name) }));
+}
+
+function defaultOf(variable: Variable): ParsedValue {
+  if (variable.default === '') return '';
+  const result = parseValue(variable, variable.default);
+  if (!result.ok) throw new Error(`The default of ${variable.name} must ${result.rule}.`);
+  return result.value;
+}
+
+function problem(variable: Variable, text: string, rule: string): Problem {
+  const shown = variable.secret ? '(not shown)' : text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return { variable: variable.name as VariableName, value: shown, rule };
+}
+
+function problemsAcross(settings: Settings, role: Role | undefined): Problem[] {
+  const problems: Problem[] = [];
+  const frameworks: readonly Framework[] = useCases[settings.FL_USE_CASE as keyof typeof useCases].frameworks;
+  if (!frameworks.includes(settings.ML_FRAMEWORK as Framework)) {
+    const rule = `be one of ${frameworks.join(', ')} with FL_USE_CASE=${settings.FL_USE_CASE}`;
+    problems.push({ variable: 'ML_FRAMEWORK', value: settings.ML_FRAMEWORK, rule });
+  }
+  if (role !== 'supernode') problems.push(...superlinkProblems(settings));
+  return problems;
+}
+
+function superlinkProblems(settings: Settings): Problem[] {
+  const problems: Problem[] = [];
+  const trio = ['FL_SSL_CA_CERTFILE', 'FL_SSL_CERTFILE', 'FL_SSL_KEYFILE'] as const;
+  const given = trio.filter(name => settings[name] !== '');
+  if (given.length > 0 && given.length < trio.length) {
+    for (const name of trio.filter(name => settings[name] === '')) {
+      problems.push({ variable: name, value: '', rule: `be given together with ${given.join(' and ')}` });
+    }
+  }
+  const fleet = parseHostPort(settings.FL_FLEET_API_ADDRESS);
+  const control = parseHostPort(settings.FL_CONTROL_API_ADDRESS);
+  if (fleet?.port === control?.port) {
+    const rule = `name another port than FL_FLEET_API_ADDRESS, which is ${settings.FL_FLEET_API_ADDRESS}`;
+    problems.push({ variable: 'FL_CONTROL_API_ADDRESS', value: settings.FL_CONTROL_API_ADDRESS, rule });
+  }
+  return problems;
+}
+
+function warningsFor(settings: Settings, role: Role | undefined): string[] {
+  if (role === 'supernode') return [];
+  const warnings: string[] = [];
+  for (const name of ['FL_MIN_FIT_CLIENTS', 'FL_MIN_EVALUATE_CLIENTS'] as const) {
+    if (settings[name] > settings.FL_MIN_AVAILABLE_CLIENTS) {
+      warnings.push(
+        `${name}=${settings[name]} is more than FL_MIN_AVAILABLE_CLIENTS=${settings.FL_MIN_AVAILABLE_CLIENTS}: rounds wait until so many SuperNodes are online.`,
+      );
+    }
+  }
+  if (!settings.FL_TLS_ENABLED) {
+    warnings.push('FL_TLS_ENABLED=NO: SuperNodes are neither encrypted nor authenticated.');
+    if (settings.FL_SSL_CA_CERTFILE !== '')
+      warnings.push('The FL_SSL_ certificates are not used, because FL_TLS_ENABLED is NO.');
+  }
+  for (const entry of parseCertificateNames(settings.FL_CERT_EXTRA_SAN).ignored) {
+    warnings.push(`FL_CERT_EXTRA_SAN: ${JSON.stringify(entry)} is left out: it is neither IP:ADDRESS nor DNS:NAME.`);
+  }
+  return warnings;
+}
+
+function nearestName(name: string): string | undefined {
+  const ranked = variables
+    .map(variable => ({ name: variable.name, distance: editDistance(name, variable.name) }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  return ranked && ranked.distance <= 4 ? ranked.name : undefined;
+}
+
+/** Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= b.length; column++) {
+      const substitution = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
+      current.push(Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, substitution));
+    }
+    previous = current;
+  }
+  return previous[b.length] ?? 0;
+}
