@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import { chown, type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { failures, messageOf, OneFlowerError } from '@oneflower/contract';
+
+/** Whom a file is to belong to, where the agent may decide that. */
+export interface FileOwner {
+  uid: number;
+  gid: number;
+}
+
+export interface WriteOptions {
+  /** Permission bits, exact whatever the umask. */
+  mode: number;
+  owner?: FileOwner | undefined;
+}
+
+/**
+ * Replaces a file as a whole: whoever reads `path` sees the old content or the new, also after a power cut in the
+ * middle. The new content is never readable by more than `mode` allows.
+ *
+ * @throws OneFlowerError `state_write_failed` when the disk is full or the folder is not writable.
+ */
+export async function writeFileAtomic(path: string, data: string | Uint8Array, options: WriteOptions): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.new`);
+  try {
+    await writeSynced(temporary, data, options);
+    await rename(temporary, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw stateWriteFailed(path, error);
+  }
+}
+
+/** Makes what was renamed or linked in a folder survive a power cut. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The error with which every failed write of state is reported. */
+export function stateWriteFailed(path: string, cause: unknown): OneFlowerError {
+  return new OneFlowerError({
+    code: 'state_write_failed',
+    message: `Cannot write ${path}: ${messageOf(cause)}.`,
+    ...failures.state_write_failed,
+    cause,
+    details: { path },
+  });
+}
+
+async function writeSynced(path: string, data: string | Uint8Array, { mode, owner }: WriteOptions): Promise<void> {
+  const handle: FileHandle = await open(path, 'wx', 0o600);
+  try {
+    await handle.writeFile(data);
+    if (owner) await chown(path, owner.uid, owner.gid);
+    await handle.chmod(mode);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
