@@ -1,0 +1,3 @@
+export { createOneGate, type OneGate, type OneGateOptions } from './server.ts';
+export type { GateFlow, GateNode, GateRole, GateService } from './service.ts';
+export { makeToken } from './token.ts';
