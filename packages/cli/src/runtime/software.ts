@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { homedir, userInfo } from 'node:os';
+import { join, relative } from 'node:path';
+import { defaultFlowerVersion } from '@oneflower/contract';
+import { bundleAgent } from './bundle.ts';
+import { ensureEnvironment, type Notify } from './environment.ts';
+import { findPython } from './python.ts';
+
+/** The checkout that this file lies in. */
+export const checkout = join(import.meta.dirname, '..', '..', '..', '..');
+
+/** What a guest of the embedded cloud runs. */
+export interface Software {
+  /** Folder with `versions/`, `python/` and `apps/`: the agent's `--software`. */
+  software: string;
+  /** The agent as one file. */
+  agentBundle: string;
+  /** User that Flower's processes run as; the caller itself where it is not root. */
+  flowerUser: string;
+}
+
+/** Where OneFlower keeps what outlives a command: ONEFLOWER_HOME, else /var/lib/oneflower for root, else the user's data folder. */
+export function homeFolder(environment: NodeJS.ProcessEnv = process.env): string {
+  if (environment.ONEFLOWER_HOME) return environment.ONEFLOWER_HOME;
+  if (process.getuid?.() === 0) return '/var/lib/oneflower';
+  return join(environment.XDG_DATA_HOME ?? join(homedir(), '.local', 'share'), 'oneflower');
+}
+
+/**
+ * Brings together what guests run: the locked Flower environment, our Python package, the apps and the agent.
+ * It goes into a folder named after its content, outside the checkout, so that a running cloud never sees a half
+ * edited file and an unprivileged user can read it.
+ * @throws OneFlowerError `python-missing`, `python-packages`.
+ */
+export async function ensureSoftware(notify: Notify): Promise<Software> {
+  const asRoot = process.getuid?.() === 0;
+  const python = await findPython({ path: process.env.PATH ?? '', forOtherUser: asRoot });
+  const folder = join(homeFolder(), 'software');
+  const flower = join(checkout, 'flower');
+  const environment = await ensureEnvironment({
+    folder: join(folder, 'environments'),
+    python,
+    lockFiles: [join(flower, 'requirements.lock')],
+    notify,
+  });
+  const bundle = await bundleAgent(notify);
+  const parts = [join(flower, 'src'), join(flower, 'apps'), bundle];
+  const software = join(folder, await contentName(environment, parts));
+  if (!existsSync(software)) await assemble(software, { environment, flower, bundle });
+  return {
+    software,
+    agentBundle: join(software, 'agent.mjs'),
+    flowerUser: asRoot ? 'nobody' : userInfo().username,
+  };
+}
+
+async function assemble(target: string, parts: { environment: string; flower: string; bundle: string }): Promise<void> {
+  const draft = `${target}.new-${process.pid}`;
+  await mkdir(join(draft, 'versions'), { recursive: true, mode: 0o755 });
+  const filter = (source: string) => !/(__pycache__|\.pyc$|_cache$)/.test(source);
+  await cp(join(parts.flower, 'src'), join(draft, 'python'), { recursive: true, filter });
+  await cp(join(parts.flower, 'apps'), join(draft, 'apps'), { recursive: true, filter });
+  await cp(parts.bundle, join(draft, 'agent.mjs'));
+  await symlink(parts.environment, join(draft, 'versions', defaultFlowerVersion));
+  await rm(target, { recursive: true, force: true });
+  await rename(draft, target);
+}
+
+async function contentName(environment: string, paths: string[]): Promise<string> {
+  const hash = createHash('sha256').update(environment);
+  for (const path of paths) {
+    for (const file of await filesUnder(path)) hash.update(relative(path, file)).update(await readFile(file));
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+async function filesUnder(path: string): Promise<string[]> {
+  const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => undefined);
+  if (!entries) return [path];
+  return entries
+    .filter(
+      entry => entry.isFile() && !/(__pycache__|_cache)(\/|$)/.test(entry.parentPath) && !entry.name.endsWith('.pyc'),
+    )
+    .map(entry => join(entry.parentPath, entry.name))
+    .sort();
+}

@@ -1,0 +1,20 @@
+import { describe, expect, it } from 'vitest';
+import { defaultFlowerVersion, knownReleases, profileOf } from './flower-profiles.ts';
+
+describe('profileOf', () => {
+  it.each([
+    ['1.39.0', 'grpc'],
+    ['1.40.0', 'http'],
+    [defaultFlowerVersion, 'http'],
+  ])('knows %s', (version, fleet) => {
+    expect(profileOf(version)?.fleet).toBe(fleet);
+  });
+
+  it.each(['1.38.9', '1.43.0', '2.0.0', '1.41', 'latest', ''])('does not know %j', version => {
+    expect(profileOf(version)).toBeUndefined();
+  });
+
+  it('says the range in words', () => {
+    expect(knownReleases()).toBe('1.39 to 1.42');
+  });
+});

@@ -1,0 +1,144 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { describeProblem, unknownVariables, validate } from './validate.ts';
+
+function refusals(given: Record<string, string>, role?: 'superlink' | 'supernode'): string[] {
+  return validate(given, role).problems.map(describeProblem);
+}
+
+describe('validate', () => {
+  it('takes every default when nothing is given', () => {
+    const { settings, problems, warnings } = validate({});
+    expect(problems).toEqual([]);
+    expect(warnings).toEqual([]);
+    expect(settings).toMatchObject({
+      FL_NUM_ROUNDS: 3,
+      FL_TLS_ENABLED: true,
+      FL_USE_CASE: 'none',
+      FL_FLEET_API_ADDRESS: '0.0.0.0:9092',
+    });
+  });
+
+  it('takes empty and blank values as absent', () => {
+    expect(validate({ FL_NUM_ROUNDS: '', FL_LOG_LEVEL: '  ' }).settings).toMatchObject({
+      FL_NUM_ROUNDS: 3,
+      FL_LOG_LEVEL: 'INFO',
+    });
+  });
+
+  it('reports all that is wrong together, each with variable, value and rule', () => {
+    expect(refusals({ FL_NUM_ROUNDS: '0', FL_LOG_LEVEL: 'LOUD', FL_TLS_ENABLED: 'perhaps' })).toEqual([
+      'FL_NUM_ROUNDS="0" is refused: it must be a whole number from 1 to 10000.',
+      'FL_LOG_LEVEL="LOUD" is refused: it must be one of DEBUG, INFO, WARNING, ERROR.',
+      'FL_TLS_ENABLED="perhaps" is refused: it must be YES or NO.',
+    ]);
+  });
+
+  it.each([
+    ['FL_NUM_ROUNDS', '3.5'],
+    ['FL_NUM_ROUNDS', '-1'],
+    ['FL_NUM_ROUNDS', '10001'],
+    ['FL_NUM_ROUNDS', '1e3'],
+    ['FL_NUM_ROUNDS', '$(reboot)'],
+    ['FLOWER_VERSION', '1.25.0'],
+    ['FLOWER_VERSION', '1.41'],
+    ['FLOWER_VERSION', '1.41.0; reboot'],
+    ['FL_FLEET_API_ADDRESS', '9092'],
+    ['FL_FLEET_API_ADDRESS', '0.0.0.0:0'],
+    ['FL_FLEET_API_ADDRESS', '0.0.0.0:65536'],
+    ['FL_FLEET_API_ADDRESS', '300.1.1.1:9092'],
+    ['FL_SUPERLINK_ADDRESS', 'fd00::1:9092'],
+    ['FL_DATABASE', '/etc/passwd'],
+    ['FL_DATABASE', '../state.db'],
+    ['FL_DATABASE', "state/'; DROP"],
+    ['READY_SCRIPT_PATH', 'relative/path'],
+    ['FL_NODE_CONFIG', 'partition-id=0 junk'],
+    ['FL_NODE_CONFIG', 'a=1 a=2'],
+    ['FL_NODE_CONFIG', 'name="a\nb"'],
+    ['FL_SSL_CA_CERTFILE', 'bm90IGEgY2VydGlmaWNhdGU='],
+    ['FL_JOIN_TOKEN', 'short'],
+    ['FL_OPERATOR_TOKEN_HASH', 'abc'],
+    ['FL_LOG_LEVEL', 'INFO\0'],
+    ['SSH_PUBLIC_KEY', 'ssh-ed25519 \x1b[31m'],
+    ['FL_CERT_EXTRA_SAN', 'x'.repeat(70_000)],
+  ])('refuses %s=%j', (name, value) => {
+    expect(validate({ [name]: value }).problems.map(problem => problem.variable)).toContain(name);
+  });
+
+  it.each([
+    ['FL_FLEET_API_ADDRESS', '[::]:9092', '[::]:9092'],
+    ['FL_SUPERLINK_ADDRESS', 'flower.example.org:443', 'flower.example.org:443'],
+    ['FL_TLS_ENABLED', 'no', false],
+    ['FL_NODE_CONFIG', 'name="a b" partition-id=0', 'name="a b" partition-id=0'],
+    ['FL_MAX_RETRIES', '0', 0],
+    ['FLOWER_VERSION', '1.39.0', '1.39.0'],
+  ])('reads %s=%j', (name, value, expected) => {
+    const { settings, problems } = validate({ [name]: value });
+    expect(problems).toEqual([]);
+    expect(settings[name as keyof typeof settings]).toEqual(expected);
+  });
+
+  it('accepts a certificate in PEM, in base64 of PEM and in base64 of that', () => {
+    const pem = '-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END CERTIFICATE-----\n';
+    const once = Buffer.from(pem).toString('base64');
+    const twice = Buffer.from(once).toString('base64');
+    for (const value of [pem, once, twice])
+      expect(validate({ FL_SSL_CA_CERTFILE: value }, 'supernode').settings.FL_SSL_CA_CERTFILE).toBe(pem);
+  });
+
+  it('wants the three certificate variables together', () => {
+    const pem = '-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END CERTIFICATE-----\n';
+    expect(refusals({ FL_SSL_CA_CERTFILE: pem })).toEqual([
+      'FL_SSL_CERTFILE must be given together with FL_SSL_CA_CERTFILE.',
+      'FL_SSL_KEYFILE must be given together with FL_SSL_CA_CERTFILE.',
+    ]);
+    expect(refusals({ FL_SSL_CA_CERTFILE: pem }, 'supernode')).toEqual([]);
+  });
+
+  it('refuses the same port for SuperNodes and operators', () => {
+    expect(refusals({ FL_CONTROL_API_ADDRESS: '0.0.0.0:9092' })).toEqual([
+      'FL_CONTROL_API_ADDRESS="0.0.0.0:9092" is refused: it must name another port than FL_FLEET_API_ADDRESS, which is 0.0.0.0:9092.',
+    ]);
+  });
+
+  it('never shows a secret', () => {
+    expect(refusals({ FL_JOIN_TOKEN: 'hunter2' }).join()).not.toContain('hunter2');
+  });
+
+  it('looks only at the variables of the role', () => {
+    expect(refusals({ FL_NUM_ROUNDS: 'many' }, 'supernode')).toEqual([]);
+  });
+
+  it('warns of minimum clients above those that must be online, and of names that are no names', () => {
+    const { warnings } = validate({ FL_MIN_FIT_CLIENTS: '5', FL_CERT_EXTRA_SAN: 'IP:10.0.0.9, foo' });
+    expect(warnings[0]).toContain('FL_MIN_FIT_CLIENTS=5 is more than FL_MIN_AVAILABLE_CLIENTS=2');
+    expect(warnings[1]).toContain('"foo" is left out');
+  });
+
+  it('answers any text with a value or a problem, and a problem is one short line', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(
+          fc.constantFrom('FL_NUM_ROUNDS', 'FL_NODE_CONFIG', 'FL_CERT_EXTRA_SAN', 'FL_DATABASE'),
+          fc.string({ unit: 'binary' }),
+        ),
+        given => {
+          for (const problem of validate(given).problems) {
+            const line = describeProblem(problem);
+            expect(line).not.toMatch(/[\0\n]/);
+            expect(line.length).toBeLessThan(500);
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe('unknownVariables', () => {
+  it('names the nearest variable and leaves other names alone', () => {
+    expect(unknownVariables(['FL_NUM_ROUND', 'ETH0_IP', 'FL_NUM_ROUNDS', 'FL_SOMETHING_ELSE_ENTIRELY'])).toEqual([
+      { name: 'FL_NUM_ROUND', nearest: 'FL_NUM_ROUNDS' },
+      { name: 'FL_SOMETHING_ELSE_ENTIRELY', nearest: undefined },
+    ]);
+  });
+});
