@@ -1,0 +1,73 @@
+import type { XmlRpcValue } from '@oneflower/opennebula';
+import type { OnedAnswer } from '../interfaces.ts';
+import { errno, FaultError, RequestError } from './errors.ts';
+import { checkArguments, type Methods } from './methods.ts';
+import type { Caller } from './model.ts';
+import { introspect } from './system.ts';
+
+/** A character that oned's XML-RPC library does not know. */
+const beyondBmp = /[\u{10000}-\u{10FFFF}]/u;
+
+function answerOf(name: string, error: unknown): OnedAnswer {
+  if (error instanceof RequestError) {
+    return { ok: false, message: `[${name}] ${error.message}`, errno: error.errno, objectId: error.objectId };
+  }
+  if (error instanceof FaultError) return { ok: false, message: error.message, errno: error.code, objectId: -1 };
+  throw error;
+}
+
+function firstByte(text: string): string {
+  const character = beyondBmp.exec(text)?.[0] ?? '';
+  return (Buffer.from(character, 'utf8')[0] ?? 0).toString(16).padStart(8, 'f');
+}
+
+/** The library's refusal of a text with a character beyond U+FFFF. */
+export function nonBmpReason(text: string): string {
+  return `${Buffer.byteLength(text)}-byte supposed UTF-8 string is not valid UTF-8.  UTF-8 string contains a character not in the Basic Multilingual Plane (first byte 0x${firstByte(text)})`;
+}
+
+function crash(reason: string): FaultError {
+  const where = 'detected by Xmlrpc-c method registry code.  Method did not fail; rather, it did not complete at all.';
+  return new FaultError(-500, `Unexpected error executing code for particular method, ${where}  ${reason}`);
+}
+
+/** Whether a text is one that oned takes and gives. */
+export function hasNonBmp(text: string): boolean {
+  return beyondBmp.test(text);
+}
+
+interface Dispatcher {
+  methods: Methods;
+  authenticate(session: string): Caller | undefined;
+  /** Runs one request as one transaction. */
+  transaction<R>(work: () => R): R;
+}
+
+function run(dispatcher: Dispatcher, name: string, params: readonly XmlRpcValue[]): XmlRpcValue {
+  const { methods } = dispatcher;
+  const refused = params.find(value => typeof value === 'string' && hasNonBmp(value));
+  if (typeof refused === 'string') {
+    throw new FaultError(-503, `Call XML not a proper XML-RPC call.  ${nonBmpReason(refused)}`);
+  }
+  const introspected = introspect(methods, name, params);
+  if (introspected !== undefined) return introspected;
+  const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
+  if (!method) throw new FaultError(-506, `Method '${name}' not defined`);
+  const [session, ...rest] = params;
+  if (session === undefined) throw crash('Subscript of xmlrpc_c::paramList out of bounds');
+  const caller = typeof session === 'string' ? dispatcher.authenticate(session) : undefined;
+  if (!caller) throw new RequestError(errno.authentication, "User couldn't be authenticated, aborting call.");
+  const args = checkArguments(method, rest);
+  const value = dispatcher.transaction(() => method.run(caller, args));
+  if (typeof value === 'string' && hasNonBmp(value)) throw crash(nonBmpReason(value));
+  return value;
+}
+
+/** One call. Bad input is an answer; a negative `errno` is a fault. */
+export function dispatch(dispatcher: Dispatcher, name: string, params: readonly XmlRpcValue[]): OnedAnswer {
+  try {
+    return { ok: true, value: run(dispatcher, name, params) };
+  } catch (error) {
+    return answerOf(name, error);
+  }
+}
