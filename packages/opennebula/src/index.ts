@@ -1,8 +1,6 @@
-export * from './failure.ts';
-export { fetchTransport } from './http/fetch.ts';
-export type { ClientOptions, RetryPolicy } from './http/gateway.ts';
-export type { HttpAnswer, HttpRequest, HttpTransport } from './http/transport.ts';
-export { TransportError } from './http/transport.ts';
+export * from './login.ts';
 export * from './oned/index.ts';
+export * from './oneflow/index.ts';
+export * from './onegate/index.ts';
 export * from './template/index.ts';
 export * from './xmlrpc/index.ts';
