@@ -37,7 +37,10 @@ export interface LogChunk {
   latest: number;
 }
 
-/** Flower's Control API. Every call fails with OneFlowerError `flower-unreachable` or `flower-refused`. */
+/**
+ * Flower's Control API. A call fails with OneFlowerError `flower-unreachable`, or with `flower-refused` or a more
+ * precise code: `flower-key-invalid`, `flower-key-known`, `flower-node-unknown`, `flower-run-finished`.
+ */
 export interface ControlApi {
   /** Registers a node's public key (OpenSSH line). A key that is registered already -> `flower-key-known`. */
   registerNode(publicKey: string, name: string): Promise<FlowerId>;
@@ -51,4 +54,6 @@ export interface ControlApi {
   streamLogs(runId: FlowerId, after: number, signal: AbortSignal): AsyncIterable<LogChunk>;
   /** Whether Flower answers its probe. */
   health(): Promise<boolean>;
+  /** Ends open connections. */
+  close(): Promise<void>;
 }
