@@ -1,0 +1,304 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FakeClock, systemClock } from '@oneflower/contract';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { DriverVm } from '../../interfaces.ts';
+import { createProcessDriver, type ProcessDriver } from './driver.ts';
+import { longestLog, VmFolder } from './folder.ts';
+import type { GuestEvent } from './guest.ts';
+import { membersOf } from './members.ts';
+import { linuxProcesses } from './proc.ts';
+
+/** Writes what it was given to `root/seen.json`, notes signals in `root/signals`, and behaves as `root/behave` says. */
+const AGENT = `
+import { spawn } from 'node:child_process';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+const root = process.argv[process.argv.indexOf('--root') + 1];
+const behave = existsSync(root + '/behave') ? readFileSync(root + '/behave', 'utf8') : '';
+appendFileSync(root + '/starts', process.pid + '\\n');
+if (behave.includes('die')) process.exit(3);
+let child;
+if (behave.includes('child')) child = spawn('/bin/sleep', ['600'], { stdio: 'ignore' });
+let loner;
+if (behave.includes('loner')) loner = spawn('/bin/sleep', ['601'], { stdio: 'ignore', detached: true });
+process.on('SIGHUP', () => appendFileSync(root + '/signals', 'HUP\\n'));
+process.on('SIGTERM', () => {
+  appendFileSync(root + '/signals', 'TERM\\n');
+  if (!behave.includes('stubborn')) process.exit(0);
+});
+const seen = { args: process.argv.slice(2), env: process.env, child: child?.pid, loner: loner?.pid };
+writeFileSync(root + '/seen.json', JSON.stringify(seen));
+console.log('agent is up');
+setInterval(() => undefined, 1000);
+`;
+
+const vm: DriverVm = {
+  id: 7,
+  name: 'superlink_0',
+  address: '127.31.1.1',
+  contextFiles: { 'context.sh': "VMID='7'\n", 'token.txt': 'abc==' },
+};
+
+let directory: string;
+let drivers: ProcessDriver[];
+let strangers: ChildProcess[];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'process-driver-'));
+  writeFileSync(join(directory, 'agent.mjs'), AGENT);
+  drivers = [];
+  strangers = [];
+});
+
+afterEach(async () => {
+  for (const driver of drivers) driver.detach();
+  // With the machine's time: those of the tests may stand still.
+  await open().destroy(7);
+  for (const stranger of strangers) stranger.kill('SIGKILL');
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function open(options: { clock?: FakeClock; events?: GuestEvent[]; file?: string } = {}): ProcessDriver {
+  const driver = createProcessDriver({
+    directory,
+    clock: options.clock ?? systemClock,
+    agentCommand: { file: options.file ?? process.execPath, args: [join(directory, 'agent.mjs')] },
+    onEvent: event => options.events?.push(event),
+  });
+  drivers.push(driver);
+  return driver;
+}
+
+const folder = () => new VmFolder(join(directory, 'vms', '7'));
+const inRoot = (name: string) => join(folder().root, name);
+
+function behave(text: string): void {
+  folder().prepare(vm);
+  writeFileSync(inRoot('behave'), text);
+}
+
+interface Seen {
+  args: string[];
+  env: Record<string, string>;
+  child?: number;
+  loner?: number;
+}
+
+function read<T>(name: string): T | undefined {
+  try {
+    return JSON.parse(readFileSync(inRoot(name), 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+const until = <T>(look: () => T) => vi.waitUntil(look, { timeout: 10_000, interval: 20 });
+const seenBy = () => until(() => read<Seen>('seen.json')) as Promise<Seen>;
+const starts = () => {
+  try {
+    return readFileSync(inRoot('starts'), 'utf8').trim().split('\n').map(Number);
+  } catch {
+    return [];
+  }
+};
+const alive = (pid: number | undefined) => pid !== undefined && linuxProcesses.read(pid) !== undefined;
+const remaining = () => membersOf(linuxProcesses, folder().record(), folder().root);
+
+test('starts the agent with its folders, its address and an environment of its own', async () => {
+  await open().deploy(vm);
+  const seen = await seenBy();
+  const { root, context } = folder();
+  expect(seen.args).toEqual(['--root', root, '--context', context, '--address', '127.31.1.1']);
+  expect(Object.keys(seen.env).sort()).toEqual(['HOME', 'LANG', 'PATH']);
+  expect(readFileSync(join(context, 'token.txt'), 'utf8')).toBe('abc==');
+  for (const path of [root, context]) expect(statSync(path).mode & 0o777).toBe(0o700);
+  for (const name of ['context.sh', 'token.txt']) expect(statSync(join(context, name)).mode & 0o777).toBe(0o600);
+  await until(() => readFileSync(folder().log, 'utf8').includes('agent is up'));
+});
+
+test('an agent that cannot be run fails the deployment with the reason', async () => {
+  const driver = open({ file: join(directory, 'missing') });
+  await expect(driver.deploy(vm)).rejects.toMatchObject({ code: 'agent-not-started' });
+  expect(await driver.isRunning(7)).toBe(false);
+});
+
+test('asks the agent to end, ends what it left behind, and keeps the disk for the next start', async () => {
+  behave('child loner');
+  const driver = open();
+  await driver.deploy(vm);
+  const { child, loner } = await seenBy();
+  expect(alive(child) && alive(loner)).toBe(true);
+  await driver.shutdown(7, { hard: false });
+  expect(readFileSync(inRoot('signals'), 'utf8')).toBe('TERM\n');
+  expect(alive(child) || alive(loner)).toBe(false);
+  expect(remaining()).toEqual([]);
+  expect(await driver.isRunning(7)).toBe(false);
+  writeFileSync(inRoot('kept'), 'x');
+  await driver.deploy(vm);
+  await until(() => starts().length === 2);
+  expect(readFileSync(inRoot('kept'), 'utf8')).toBe('x');
+});
+
+test('an agent that does not listen is killed after 45 s', async () => {
+  const clock = new FakeClock();
+  behave('stubborn');
+  const driver = open({ clock });
+  await driver.deploy(vm);
+  await seenBy();
+  const began = clock.now();
+  let over = false;
+  const stopped = driver.shutdown(7, { hard: false }).then(() => {
+    over = true;
+  });
+  await until(() => read<never>('signals') ?? readdirSync(folder().root).includes('signals'));
+  await clock.advance(44_000);
+  expect(over).toBe(false);
+  await vi.waitUntil(
+    async () => {
+      await clock.advance(500);
+      return over;
+    },
+    { timeout: 10_000, interval: 5 },
+  );
+  await stopped;
+  expect(clock.now() - began).toBeGreaterThanOrEqual(45_000);
+  expect(remaining()).toEqual([]);
+});
+
+test('a hard shutdown does not ask', async () => {
+  const driver = open();
+  await driver.deploy(vm);
+  await seenBy();
+  await driver.shutdown(7, { hard: true });
+  expect(readdirSync(folder().root)).not.toContain('signals');
+  expect(remaining()).toEqual([]);
+});
+
+test('starts a dying agent again after 1, 2, 4, 8, 10 and 10 s', async () => {
+  const clock = new FakeClock();
+  const events: GuestEvent[] = [];
+  behave('die');
+  await open({ clock, events }).deploy(vm);
+  for (let died = 1; died <= 6; died++) {
+    await until(() => events.length === died);
+    await clock.advance(events.at(-1)?.restartIn ?? 0);
+  }
+  expect(events.map(({ restartIn }) => restartIn)).toEqual([1000, 2000, 4000, 8000, 10_000, 10_000]);
+  expect(events[0]).toMatchObject({ vmId: 7, kind: 'agent-ended', reason: 'ended with code 3' });
+});
+
+test('kills what a crashed agent left before it starts the next one', async () => {
+  const clock = new FakeClock();
+  const events: GuestEvent[] = [];
+  behave('child loner');
+  await open({ clock, events }).deploy(vm);
+  const first = await seenBy();
+  linuxProcesses.kill(starts()[0] ?? 0, 'SIGKILL');
+  await until(() => events.length === 1);
+  expect(alive(first.child)).toBe(true);
+  await vi.waitUntil(
+    async () => {
+      await clock.advance(1000);
+      return starts().length === 2;
+    },
+    { timeout: 10_000, interval: 20 },
+  );
+  expect(alive(first.child) || alive(first.loner)).toBe(false);
+});
+
+test('a new context is written and the agent told', async () => {
+  const driver = open();
+  await driver.deploy(vm);
+  await seenBy();
+  await driver.recontext({ ...vm, contextFiles: { 'context.sh': "FL_NUM_ROUNDS='9'\n" } });
+  await until(() => readdirSync(folder().root).includes('signals'));
+  expect(readdirSync(folder().context)).toEqual(['context.sh']);
+  expect(readFileSync(join(folder().context, 'context.sh'), 'utf8')).toContain('9');
+});
+
+test('reboot starts another agent on the same disk', async () => {
+  const driver = open();
+  await driver.deploy(vm);
+  await seenBy();
+  await driver.reboot(7, { hard: false });
+  await until(() => starts().length === 2);
+  expect(alive(starts()[0])).toBe(false);
+});
+
+test('a later cloud takes over the very process, and starts it again when it dies', async () => {
+  const first = open();
+  await first.deploy(vm);
+  await seenBy();
+  const [pid] = starts();
+  first.detach();
+  const events: GuestEvent[] = [];
+  const second = open({ events });
+  expect(await second.isRunning(7)).toBe(true);
+  await second.deploy(vm);
+  expect(starts()).toEqual([pid]);
+  linuxProcesses.kill(pid ?? 0, 'SIGKILL');
+  await until(() => starts().length === 2);
+  expect(events).toMatchObject([{ kind: 'agent-ended', restartIn: 1000 }]);
+});
+
+test('an agent that died while no cloud was there is started again', async () => {
+  const first = open();
+  await first.deploy(vm);
+  await seenBy();
+  first.detach();
+  linuxProcesses.kill(starts()[0] ?? 0, 'SIGKILL');
+  await until(() => !alive(starts()[0]));
+  const second = open();
+  expect(await second.isRunning(7)).toBe(true);
+  await until(() => starts().length === 2);
+});
+
+test('a pid that belongs to somebody else now is left alone', async () => {
+  folder().prepare(vm);
+  const stranger = spawn('/bin/sleep', ['602'], { detached: true, stdio: 'ignore' });
+  strangers.push(stranger);
+  await until(() => alive(stranger.pid));
+  const info = linuxProcesses.read(stranger.pid ?? 0);
+  folder().writeRecord({
+    pid: stranger.pid ?? 0,
+    startTime: (info?.startTime ?? 0) - 1,
+    bootId: linuxProcesses.bootId(),
+  });
+  const driver = open();
+  await driver.shutdown(7, { hard: true });
+  expect(alive(stranger.pid)).toBe(true);
+});
+
+test('after a restart of the machine a VM is switched off', async () => {
+  folder().prepare(vm);
+  folder().writeRecord({
+    pid: process.pid,
+    startTime: linuxProcesses.read(process.pid)?.startTime ?? 0,
+    bootId: 'old',
+  });
+  const driver = open();
+  expect(await driver.isRunning(7)).toBe(false);
+});
+
+test('a long log moves to agent.log.1 and the agent writes on', async () => {
+  const clock = new FakeClock();
+  await open({ clock }).deploy(vm);
+  await seenBy();
+  await until(() => readFileSync(folder().log, 'utf8').includes('up'));
+  writeFileSync(folder().log, 'x'.repeat(longestLog + 1));
+  await clock.advance(30_000);
+  expect(statSync(folder().log).size).toBe(0);
+  expect(statSync(`${folder().log}.1`).size).toBe(longestLog + 1);
+});
+
+test('destroy leaves neither folder nor process', async () => {
+  behave('child loner');
+  const driver = open();
+  await driver.deploy(vm);
+  const { child, loner } = await seenBy();
+  await driver.destroy(7);
+  expect(alive(child) || alive(loner)).toBe(false);
+  expect(readdirSync(join(directory, 'vms'))).toEqual([]);
+});
