@@ -10,7 +10,7 @@ export function oneflowFailure(call: string, { status, body }: HttpAnswer): Clou
   const html = isHtml(body);
   const crash = readCrash(body);
   const kind = html ? 'garbled' : kindOf(status, body, crash !== undefined);
-  const words = html ? 'a page of HTML' : (crash ?? body);
+  const words = html ? 'a page of HTML' : withoutEcho(crash ?? body);
   const transient = kind === 'unauthenticated' || (status >= 502 && status <= 504);
   return new CloudFailure({ server: 'oneflow', call, kind, words, status, transient });
 }
@@ -23,6 +23,11 @@ function kindOf(status: number, body: string, crashed: boolean): FailureKind {
   if (status !== 500) return 'garbled';
   if (crashed) return 'crashed';
   return /\bin state: [A-Z_]+$|no roles in HOLD/.test(body.trim()) ? 'wrong-state' : 'refused';
+}
+
+/** A schema error repeats the part of the request that it is about, which may hold secrets. */
+function withoutEcho(words: string): string {
+  return words.replace(/ is missing from \{[\s\S]*$/, ' is missing');
 }
 
 function readCrash(body: string): string | undefined {

@@ -234,6 +234,11 @@ describe('refusals of OneFlow', () => {
     expect(sent).toHaveLength(1);
   });
 
+  it('does not repeat the request, which may hold secrets', async () => {
+    const { outcome } = await replay(recording('oneflow', '018'), create);
+    expect(outcome).toMatchObject({ error: { words: "Mandatory document key 'name (string)' is missing" } });
+  });
+
   it('gives every recorded refusal a kind and its words', async () => {
     for (const item of recordings('oneflow').filter(({ status }) => status >= 400)) {
       const { outcome } = await replay(item, get);
