@@ -31,10 +31,11 @@ export function homeFolder(environment: NodeJS.ProcessEnv = process.env): string
 /**
  * Brings together what guests run: the locked Flower environment, our Python package, the apps and the agent.
  * It goes into a folder named after its content, outside the checkout, so that a running cloud never sees a half
- * edited file and an unprivileged user can read it.
+ * edited file and an unprivileged user can read it. A folder that ONEFLOWER_SOFTWARE names is taken as it is.
  * @throws OneFlowerError `python-missing`, `python-packages`.
  */
 export async function ensureSoftware(notify: Notify): Promise<Software> {
+  if (process.env.ONEFLOWER_SOFTWARE) return softwareIn(process.env.ONEFLOWER_SOFTWARE);
   const asRoot = process.getuid?.() === 0;
   const python = await findPython({ path: process.env.PATH ?? '', forOtherUser: asRoot });
   const folder = join(homeFolder(), 'software');
@@ -49,11 +50,12 @@ export async function ensureSoftware(notify: Notify): Promise<Software> {
   const parts = [join(flower, 'src'), join(flower, 'apps'), bundle];
   const software = join(folder, await contentName(environment, parts));
   if (!existsSync(software)) await assemble(software, { environment, flower, bundle });
-  return {
-    software,
-    agentBundle: join(software, 'agent.mjs'),
-    flowerUser: asRoot ? 'nobody' : userInfo().username,
-  };
+  return softwareIn(software);
+}
+
+function softwareIn(software: string): Software {
+  const flowerUser = process.getuid?.() === 0 ? 'nobody' : userInfo().username;
+  return { software, agentBundle: join(software, 'agent.mjs'), flowerUser };
 }
 
 async function assemble(target: string, parts: { environment: string; flower: string; bundle: string }): Promise<void> {
