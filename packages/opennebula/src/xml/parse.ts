@@ -18,7 +18,7 @@ const MAX_DEPTH = 100;
 
 const TEXT = '#text';
 const CDATA = '#cdata';
-const parser = new XMLParser({
+const OPTIONS = {
   preserveOrder: true,
   trimValues: false,
   parseTagValue: false,
@@ -29,7 +29,10 @@ const parser = new XMLParser({
   cdataPropName: CDATA,
   textNodeName: TEXT,
   maxNestedTags: MAX_DEPTH,
-});
+} as const;
+const parser = new XMLParser(OPTIONS);
+/** Takes the content of `<string>` in one piece: an answer is mostly one string of some MB. */
+const parserOfStrings = new XMLParser({ ...OPTIONS, stopNodes: ['..string'] });
 
 /**
  * Reads one XML document. Attributes are dropped (OpenNebula uses none), DOCTYPE is refused, so no entity can be
@@ -57,7 +60,7 @@ function parseNodes(xml: string): unknown[] {
   const verdict = XMLValidator.validate(xml.replace(/^\uFEFF/, '').trimStart());
   if (verdict !== true) throw new XmlError('not-well-formed', verdict.err.msg);
   try {
-    const nodes: unknown = parser.parse(xml);
+    const nodes: unknown = (xml.includes('<!') ? parser : parserOfStrings).parse(xml);
     return Array.isArray(nodes) ? nodes : [];
   } catch (error) {
     throw new XmlError('not-well-formed', messageOf(error));
@@ -77,11 +80,17 @@ function toElement(node: unknown): XmlElement[] {
   const children: XmlElement[] = [];
   for (const child of content) {
     const [key, value] = entryOf(child);
-    if (key === TEXT) text += decodeEntities(String(value));
+    if (key === TEXT) text += decodeText(String(value));
     else if (key === CDATA) text += rawText(value);
     else children.push(...toElement(child));
   }
   return [{ name, text, children }];
+}
+
+/** Elements inside a `<string>` that was taken in one piece show up here. */
+function decodeText(raw: string): string {
+  if (raw.includes('<')) throw new XmlError('not-well-formed', 'a string holds elements');
+  return decodeEntities(raw);
 }
 
 function rawText(content: unknown): string {
