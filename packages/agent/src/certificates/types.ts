@@ -7,7 +7,10 @@ export interface CertificateName {
   value: string;
 }
 
-/** An operator's own trio, PEM. `certificate` may be followed by its intermediates. */
+/**
+ * An operator's own trio, PEM. `certificate` may be followed by its intermediates. It is for the gate: it need not name
+ * loopback, so Flower itself, which its own command line and apps dial there, takes a set of ours.
+ */
 export interface GivenCertificates {
   ca: string;
   certificate: string;

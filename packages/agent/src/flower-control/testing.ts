@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { createControlApi } from './client.ts';
 
 /** For tests: the Python of an environment that holds Flower. `npm test` makes one and sets the variable. */
 export function flowerPython(): string {
@@ -51,8 +52,6 @@ export async function startSuperLink({ folder, port, tls }: SuperLinkOptions): P
     ...['--host', '127.0.0.1', '--port', String(port), '--database', join(folder, 'state.db')],
     ...(tls ? [...secure, '--enable-supernode-auth'] : ['--insecure']),
   ]);
-  const { createControlApi } = await import('./client.ts');
-  const { readFileSync } = await import('node:fs');
   const caPem = tls ? readFileSync(tls.caFile, 'utf8') : undefined;
   const control = createControlApi({ host: '127.0.0.1', port, caPem });
   const gone = link.exited.then(code => {
@@ -60,7 +59,7 @@ export async function startSuperLink({ folder, port, tls }: SuperLinkOptions): P
   });
   gone.catch(() => undefined);
   await Promise.race([gone, until(() => control.health(), 40_000)]);
-  await control.close();
+  control.close();
   return link;
 }
 

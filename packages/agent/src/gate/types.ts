@@ -21,6 +21,16 @@ export type HttpResponse = ServerResponse | Http2ServerResponse;
 /** Answers a request; must not throw. */
 export type HttpHandler = (request: HttpRequest, response: HttpResponse) => void;
 
+/** What a slow or idle client may cost. */
+export interface GateLimits {
+  handshakeMs: number;
+  /** From the first byte of a request to the end of its headers. */
+  headersMs: number;
+  /** A connection on which nothing moves either way; well above the longest silence of a waiting call. */
+  idleMs: number;
+  connections: number;
+}
+
 export interface GateOptions {
   listen: HostPort;
   /** Absent: plain HTTP (FL_TLS_ENABLED=NO). */
@@ -31,6 +41,7 @@ export interface GateOptions {
   fleet?: 'http' | 'grpc' | undefined;
   /** Answers `/v1/site/`. */
   site: HttpHandler;
+  limits?: Partial<GateLimits> | undefined;
   /** A client that speaks no TLS, or no HTTP: at most one a minute and address. */
   onBadClient?: ((address: string, reason: string) => void) | undefined;
 }

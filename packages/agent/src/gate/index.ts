@@ -1,0 +1,12 @@
+export { answerError, answerJson, answerNotFound } from './answers.ts';
+export { createGate } from './server.ts';
+export type {
+  Gate,
+  GateOptions,
+  HostPort,
+  HttpHandler,
+  HttpRequest,
+  HttpResponse,
+  TlsMaterial,
+  Upstream,
+} from './types.ts';
