@@ -1,0 +1,54 @@
+import { type Clock, sleep } from '@oneflower/contract';
+import { z } from 'zod';
+import type { Oned } from '../interfaces.ts';
+import { asHash, type Hash, type HashValue, xmlToHash } from '../onegate/vm-json.ts';
+import { type CloudFiles, readJson, writeWhole } from './files.ts';
+
+const ACTIVE = '3';
+const RUNNING = '3';
+const POWEROFF = '8';
+/** The guest's own deadline is 45 s; what takes longer is left as it is. */
+const PATIENCE = 60_000;
+const LOOK_EVERY = 200;
+
+const resumeSchema = z.array(z.int());
+
+/**
+ * Switches all running VMs off in an orderly way and notes them, so that `resumeVms` brings back the same ones. Returns
+ * the ids of those that did not end in time.
+ */
+export async function powerOffVms(oned: Oned, session: string, clock: Clock, files: CloudFiles): Promise<number[]> {
+  const running = vmsOf(oned, session).filter(vm => vm['STATE'] === ACTIVE && vm['LCM_STATE'] === RUNNING);
+  const ids = running.map(idOf);
+  if (ids.length === 0) return [];
+  writeWhole(files.resume, `${JSON.stringify(ids)}\n`);
+  for (const id of ids) oned.call(session, 'one.vm.action', 'poweroff', id);
+  const deadline = clock.now() + PATIENCE;
+  for (;;) {
+    const late = vmsOf(oned, session).filter(vm => ids.includes(idOf(vm)) && vm['STATE'] === ACTIVE);
+    if (late.length === 0 || clock.now() >= deadline) return late.map(idOf);
+    await sleep(clock, LOOK_EVERY);
+  }
+}
+
+/** Switches the VMs on again that `powerOffVms` switched off, unless somebody did otherwise with them since. */
+export function resumeVms(oned: Oned, session: string, files: CloudFiles): void {
+  const ids = resumeSchema.safeParse(readJson(files.resume)).data ?? [];
+  if (ids.length === 0) return;
+  for (const vm of vmsOf(oned, session)) {
+    if (ids.includes(idOf(vm)) && vm['STATE'] === POWEROFF) oned.call(session, 'one.vm.action', 'resume', idOf(vm));
+  }
+  writeWhole(files.resume, '[]\n');
+}
+
+function idOf(vm: Hash): number {
+  return Number(vm['ID']);
+}
+
+function vmsOf(oned: Oned, session: string): Hash[] {
+  const answer = oned.call(session, 'one.vmpool.info', -2, -1, -1, -1);
+  if (!answer.ok) return [];
+  const vms: HashValue | undefined = asHash(xmlToHash(String(answer.value))['VM_POOL'])['VM'];
+  if (vms === undefined) return [];
+  return (Array.isArray(vms) ? vms : [vms]).map(asHash);
+}
