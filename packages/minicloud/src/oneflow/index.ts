@@ -1,0 +1,2 @@
+export type { RestAnswer, RestRequest } from './rest/http.ts';
+export { createOneFlow, type OneFlow, type OneFlowOptions } from './server.ts';
