@@ -9,9 +9,20 @@ export function readJson<Result>(
   answer: HttpAnswer,
   schema: z.ZodType<Result>,
 ): Result {
-  const result = schema.safeParse(parse(server, call, answer));
+  const result = check(schema, parse(server, call, answer));
+  if (result instanceof RangeError) throw garbled(server, call, answer, 'the answer is nested too deeply', result);
   if (result.success) return result.data;
   throw garbled(server, call, answer, z.prettifyError(result.error), result.error);
+}
+
+/** A hostile answer may nest deeper than the stack allows. */
+function check<Result>(schema: z.ZodType<Result>, value: unknown): z.ZodSafeParseResult<Result> | RangeError {
+  try {
+    return schema.safeParse(value);
+  } catch (error) {
+    if (error instanceof RangeError) return error;
+    throw error;
+  }
 }
 
 function parse(server: CloudServer, call: string, answer: HttpAnswer): unknown {

@@ -21,7 +21,7 @@ export function onedRefusal(call: string, words: string, errno: number): CloudFa
 
 function kindOf(words: string, errno: number): FailureKind {
   if (errno === 512 && / is locked\b/.test(words)) return 'locked';
-  if (errno === 2048 && /not available for state|wrong state|Could not .* state/i.test(words)) return 'wrong-state';
+  if (errno === 2048 && /not available for state/.test(words)) return 'wrong-state';
   return KIND_OF_ERRNO[errno] ?? 'crashed';
 }
 

@@ -26,6 +26,7 @@ export interface ScaleOptions {
  */
 export interface OneflowClient {
   templates: {
+    /** Documents in an unknown shape are passed over. */
     list(): Promise<ServiceTemplate[]>;
     get(id: number): Promise<ServiceTemplate>;
     create(body: ServiceTemplateBody): Promise<ServiceTemplate>;
@@ -39,6 +40,7 @@ export interface OneflowClient {
     rename(id: number, name: string): Promise<void>;
   };
   services: {
+    /** Documents in an unknown shape are passed over. */
     list(): Promise<Service[]>;
     get(id: number): Promise<Service>;
     /** Only in RUNNING (kind `wrong-state` else); the same or a forbidden number is `refused`. */

@@ -84,11 +84,19 @@ export function documentAnswer<Item>(item: z.ZodType<Item>): z.ZodType<Item> {
   return z.object({ DOCUMENT: item }).transform(raw => raw.DOCUMENT);
 }
 
-/** A list: `DOCUMENT` is missing when it is empty. */
+/**
+ * A list: `DOCUMENT` is missing when it is empty. What somebody else put there in another shape is passed over: it must
+ * not hide the rest.
+ */
 export function poolAnswer<Item>(item: z.ZodType<Item>): z.ZodType<Item[]> {
   return z
-    .object({ DOCUMENT_POOL: z.object({ DOCUMENT: z.array(item).optional() }) })
-    .transform(raw => raw.DOCUMENT_POOL.DOCUMENT ?? []);
+    .object({ DOCUMENT_POOL: z.object({ DOCUMENT: z.array(z.unknown()).optional() }) })
+    .transform(raw => (raw.DOCUMENT_POOL.DOCUMENT ?? []).flatMap(document => readable(item, document)));
+}
+
+function readable<Item>(item: z.ZodType<Item>, document: unknown): Item[] {
+  const result = item.safeParse(document);
+  return result.success ? [result.data] : [];
 }
 
 function identity(raw: z.infer<typeof document>) {

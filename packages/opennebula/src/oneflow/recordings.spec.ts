@@ -204,6 +204,15 @@ describe('answers of OneFlow', () => {
   });
 });
 
+describe('lists of OneFlow', () => {
+  it('are not hidden by a document in another shape', async () => {
+    const item = recording('oneflow', '069');
+    const responseBody = item.responseBody.replace(/"DOCUMENT": \[/, '"DOCUMENT": [{"ID":"1","TEMPLATE":{}},');
+    const { outcome } = await replay({ ...item, responseBody }, client => client.services.list());
+    expect(outcome).toMatchObject({ value: [{ id: 53 }] });
+  });
+});
+
 const get: Call = client => client.services.get(53);
 const create: Call = client => client.templates.create(CLI_TEMPLATE);
 const scale: Call = client => client.services.scale(53, 'supernode', 3);

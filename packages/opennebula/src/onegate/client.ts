@@ -1,3 +1,4 @@
+import { OneFlowerError } from '@oneflower/contract';
 import type { z } from 'zod';
 import { CloudFailure, type FailureKind } from '../failure.ts';
 import { type ClientOptions, createGateway, type Gateway } from '../http/gateway.ts';
@@ -40,7 +41,10 @@ export interface OnegateClient {
 /** Deadline of one request to OneGate, which answers in milliseconds when it does. */
 const TIMEOUT_MS = 10_000;
 
-/** A client of OneGate, as one machine. Nothing is sent before the first call; every method may throw a CloudFailure. */
+/**
+ * A client of OneGate, as one machine. Nothing is sent before the first call. Every method may throw a
+ * CloudFailure, or `onegate-token` when the token cannot be one.
+ */
 export function createOnegateClient(options: OnegateOptions): OnegateClient {
   const send = createSend(createGateway('onegate', { timeoutMs: TIMEOUT_MS, ...options }), options);
   async function put(path: string, body: string): Promise<void> {
@@ -89,7 +93,8 @@ function json<Result>(schema: z.ZodType<Result>): Read<Result> {
 function createSend(gateway: Gateway, options: OnegateOptions) {
   const base = options.endpoint.replace(/\/+$/, '');
   const login = { 'X-ONEGATE-TOKEN': options.token.trim(), 'X-ONEGATE-VMID': String(options.vmId), accept: '*/*' };
-  return <Result>({ method, path, body, form = false, read }: GateCall<Result>): Promise<Result> => {
+  return async <Result>({ method, path, body, form = false, read }: GateCall<Result>): Promise<Result> => {
+    assertToken(login['X-ONEGATE-TOKEN']);
     const name = `${method} ${path}`;
     const headers = { ...login, 'content-type': form ? 'application/x-www-form-urlencoded' : 'application/json' };
     return gateway({
@@ -107,6 +112,17 @@ function createSend(gateway: Gateway, options: OnegateOptions) {
       },
     });
   };
+}
+
+/** An HTTP client would repeat an unfit header value, a secret here, in its error. */
+function assertToken(token: string): void {
+  if (/^[\x21-\x7e]+$/.test(token)) return;
+  throw new OneFlowerError({
+    code: 'onegate-token',
+    message: 'The OneGate token of this machine is no token.',
+    reason: 'The token file is empty or damaged.',
+    remedy: 'Check that the template of the machine has TOKEN = "YES" in its CONTEXT, and boot the machine anew.',
+  });
 }
 
 const KIND_OF_STATUS: Readonly<Record<number, FailureKind>> = {

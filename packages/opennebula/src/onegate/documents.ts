@@ -4,7 +4,7 @@ import { type Attributes, type AttributeValue, attributeText, attributeVectors }
 import { LCM_STATES, stateName, VM_STATES } from '../template/states.ts';
 
 const attribute: z.ZodType<AttributeValue> = z.lazy(() =>
-  z.union([z.string(), z.array(attribute), z.record(z.string(), attribute)]),
+  z.union([z.string(), z.null().transform(() => ''), z.array(attribute), z.record(z.string(), attribute)]),
 );
 const attributes: z.ZodType<Attributes> = z.record(z.string(), attribute);
 const id = z.union([z.string().regex(/^\d+$/), z.number().int().min(0)]).transform(Number);

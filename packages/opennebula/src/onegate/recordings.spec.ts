@@ -193,10 +193,18 @@ describe('refusals of OneGate', () => {
     expect(outcome).toMatchObject({ error: { server: 'onegate', ...expected } });
   });
 
+  it.each(['', 'secret\u0007word', 'secret\nword', 'geheimwört'])('sends nothing with %j as token', async token => {
+    const client = createOnegateClient({ endpoint: 'http://127.0.0.1:1', token, vmId: 0, retry: ONCE });
+    const error = await client.vm().catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'onegate-token' });
+    expect(JSON.stringify(error) + String(error)).not.toMatch(/secret|geheim/);
+  });
+
   it.each([
     ['no JSON', '<<<'],
     ['half a document', '{"VM":{"NAME":"a"'],
     ['another document', '{"VM":{"NAME":"a"}}'],
+    ['endless depth', `{"VM":{"NAME":"a","ID":"1","USER_TEMPLATE":{"A":${'['.repeat(50_000)}${']'.repeat(50_000)}}}}`],
     ['null', 'null'],
     ['nothing', ''],
   ])('survives %s', async (_name, responseBody) => {
