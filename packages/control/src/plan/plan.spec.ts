@@ -94,7 +94,7 @@ describe('the instantiation', () => {
   it('has a value for every input that the template declares, because OneFlow applies no defaults', () => {
     const made = plan({ nodes: 4, values: { FL_NUM_ROUNDS: '7', FL_TLS_ENABLED: 'no' } });
     const template = made.serviceTemplate(ids);
-    const merged = made.instantiation(1).action.params.merge_template;
+    const merged = made.instantiation(1);
     expect(Object.keys(merged.user_inputs_values)).toEqual(Object.keys(template.user_inputs));
     for (const role of template.roles) {
       const values = merged.roles.find(({ name }) => name === role.name)?.user_inputs_values ?? {};
@@ -115,12 +115,13 @@ describe('the instantiation', () => {
       JSON.parse(body || 'null'),
     );
     const shapes = new Set(accepted.flatMap(body => [...shapeOf(body, openNames)]));
+    const sent = { action: { perform: 'instantiate', params: { merge_template: plan().instantiation(1) } } };
     // The real server answered to roles with a cardinality by checking it; their inputs are in its source only.
     const merged = 'action.params.merge_template.roles[]';
     for (const path of ['.name:string', '.cardinality:number', '.user_inputs_values.*:string']) {
       shapes.add(`${merged}${path}`);
     }
-    expect([...shapeOf(plan().instantiation(1), openNames)].filter(path => !shapes.has(path))).toEqual([]);
+    expect([...shapeOf(sent, openNames)].filter(path => !shapes.has(path))).toEqual([]);
   });
 });
 
@@ -129,7 +130,8 @@ describe('the VM templates', () => {
     const accepted = acceptedRequests('xmlrpc', /^POST/)
       .filter(({ body }) => body.includes('one.template.allocate'))
       .map(({ body }) => body.replaceAll('&lt;', '<').replaceAll('&amp;', '&'));
-    const names = (text: string): string[] => [...text.matchAll(/(?:^|<string>)([A-Z_]+) = /gm)].map(match => match[1] ?? '');
+    const names = (text: string): string[] =>
+      [...text.matchAll(/(?:^|<string>)([A-Z_]+) = /gm)].map(match => match[1] ?? '');
     const known = new Set(accepted.flatMap(names));
     for (const { template, name } of plan().vmTemplates(0)) {
       const text = renderTemplate(template);

@@ -29,7 +29,10 @@ export interface ServicePlan {
   /** The service template holds secrets: it is registered for this deployment alone and removed after it. */
   secret: boolean;
   vmTemplates(imageId: ObjectId): VmTemplatePlan[];
-  serviceTemplate(ids: { vmTemplates: Record<Role, ObjectId>; networkId: ObjectId }): ServiceTemplate;
+  serviceTemplate<Id extends ObjectId>(ids: {
+    vmTemplates: Record<Role, Id>;
+    networkId: ObjectId;
+  }): ServiceTemplate<Id>;
   instantiation(networkId: ObjectId): Instantiation;
 }
 

@@ -19,11 +19,11 @@ const cooldownSeconds = 10;
 const networkName = 'Private';
 
 /** A role as OneFlow takes it in a service template. */
-export interface ServiceRole {
+export interface ServiceRole<Id extends ObjectId = ObjectId> {
   name: Role;
   type: 'vm';
   cardinality: number;
-  template_id: ObjectId;
+  template_id: Id;
   parents?: Role[];
   min_vms: number;
   max_vms: number;
@@ -33,7 +33,7 @@ export interface ServiceRole {
 }
 
 /** A service template as OneFlow takes it (POST /service_template). */
-export interface ServiceTemplate {
+export interface ServiceTemplate<Id extends ObjectId = ObjectId> {
   name: string;
   description: string;
   deployment: 'straight';
@@ -42,14 +42,14 @@ export interface ServiceTemplate {
   shutdown_action: 'terminate';
   user_inputs: Record<string, string>;
   networks: Record<string, string>;
-  roles: ServiceRole[];
+  roles: ServiceRole<Id>[];
 }
 
-export interface ServiceTemplateRequest {
+export interface ServiceTemplateRequest<Id extends ObjectId> {
   cardinality: Cardinality;
   /** Checked values as they are written. */
   written: Readonly<GivenValues>;
-  vmTemplates: Record<Role, ObjectId>;
+  vmTemplates: Record<Role, Id>;
   networkId: ObjectId;
 }
 
@@ -58,7 +58,7 @@ export interface ServiceTemplateRequest {
  * so that the template serves them all. Its name ends in a digest of its content, so that an equal one is found and
  * reused.
  */
-export function renderServiceTemplate(request: ServiceTemplateRequest): ServiceTemplate {
+export function renderServiceTemplate<Id extends ObjectId>(request: ServiceTemplateRequest<Id>): ServiceTemplate<Id> {
   const content = {
     description: 'Flower: one SuperLink and its SuperNodes',
     deployment: 'straight',
@@ -68,7 +68,7 @@ export function renderServiceTemplate(request: ServiceTemplateRequest): ServiceT
     user_inputs: renderInputs(serviceInputs()),
     networks: { [networkName]: `M|network|Network of the VMs| |id:${request.networkId}` },
     roles: roles.map(role => renderRole(role, request)),
-  } satisfies Omit<ServiceTemplate, 'name'>;
+  } satisfies Omit<ServiceTemplate<Id>, 'name'>;
   return { name: `oneflower-${digest(content)}`, ...content };
 }
 
@@ -77,21 +77,15 @@ export function carriesSecrets(written: Readonly<GivenValues>): boolean {
   return Object.keys(written).some(name => asVariables.some(variable => variable.name === name && variable.secret));
 }
 
-/** POST /service_template/N/action. Every declared input has a value: OneFlow applies no defaults. */
+/** What is merged into the service template at instantiation. */
 export interface Instantiation {
-  action: {
-    perform: 'instantiate';
-    params: {
-      merge_template: {
-        name: string;
-        user_inputs_values: Record<string, string>;
-        networks_values: Record<string, { id: string }>[];
-        roles: { name: Role; cardinality: number; user_inputs_values: Record<string, string> }[];
-      };
-    };
-  };
+  name: string;
+  user_inputs_values: Record<string, string>;
+  networks_values: Record<string, { id: string }>[];
+  roles: { name: Role; cardinality: number; user_inputs_values: Record<string, string> }[];
 }
 
+/** Every declared input gets a value, because OneFlow applies no defaults. */
 export function renderInstantiation(request: {
   name: string;
   written: Readonly<GivenValues>;
@@ -100,21 +94,14 @@ export function renderInstantiation(request: {
 }): Instantiation {
   const { name, written, cardinality, networkId } = request;
   return {
-    action: {
-      perform: 'instantiate',
-      params: {
-        merge_template: {
-          name,
-          user_inputs_values: inputValues(serviceInputs(), written),
-          networks_values: [{ [networkName]: { id: String(networkId) } }],
-          roles: roles.map(role => ({
-            name: role,
-            cardinality: role === roleNames.superlink ? 1 : cardinality.nodes,
-            user_inputs_values: inputValues(roleInputs(role), written),
-          })),
-        },
-      },
-    },
+    name,
+    user_inputs_values: inputValues(serviceInputs(), written),
+    networks_values: [{ [networkName]: { id: String(networkId) } }],
+    roles: roles.map(role => ({
+      name: role,
+      cardinality: role === roleNames.superlink ? 1 : cardinality.nodes,
+      user_inputs_values: inputValues(roleInputs(role), written),
+    })),
   };
 }
 
@@ -141,7 +128,10 @@ function inputValues(inputs: Variable[], written: Readonly<GivenValues>): Record
   return Object.fromEntries(inputs.map(({ name, default: fallback }) => [name, written[name] ?? fallback]));
 }
 
-function renderRole(role: Role, { cardinality, written, vmTemplates }: ServiceTemplateRequest): ServiceRole {
+function renderRole<Id extends ObjectId>(
+  role: Role,
+  { cardinality, written, vmTemplates }: ServiceTemplateRequest<Id>,
+): ServiceRole<Id> {
   const single = role === roleNames.superlink;
   return {
     name: role,

@@ -1,0 +1,199 @@
+import { type Clock, isOneFlowerError, messageOf, OneFlowerError, type RunSummary, sleep } from '@oneflower/contract';
+import { isUnreachable } from '@oneflower/opennebula';
+import type { Cloud } from '../cloud.ts';
+import type { Notify } from '../notify.ts';
+import { connectOperator } from '../operator/connect.ts';
+import type { CardinalityRequest } from '../plan/cardinality.ts';
+import { planService, type ServicePlan } from '../plan/plan.ts';
+import type { GivenValues } from '../plan/sources.ts';
+import { makeOperatorToken, removeRecord, writeRecord } from '../service/records.ts';
+import { type FollowGoal, followTraining } from './follow-training.ts';
+import { followVms } from './follow-vms.ts';
+import { dropServiceTemplate, type Made, registerServiceTemplate, registerVmTemplates } from './register.ts';
+import { findResources, type ResourceRequest } from './resources.ts';
+
+export interface DeployContext {
+  cloud: Cloud;
+  home: string;
+  clock: Clock;
+  notify: Notify;
+  signal?: AbortSignal | undefined;
+}
+
+export interface DeployRequest extends CardinalityRequest, ResourceRequest {
+  name: string;
+  values: Readonly<GivenValues>;
+  /** Until the run has ended, not only until training starts. */
+  wait: boolean;
+  /** Milliseconds until all VMs must be ready. */
+  readyWithinMs?: number | undefined;
+}
+
+export interface DeployResult {
+  id: number;
+  name: string;
+  nodes: number;
+  /** Milliseconds from instantiation until all VMs were ready. */
+  readyAfterMs: number;
+  /** The run of FL_USE_CASE; null without one. */
+  run: RunSummary | null;
+}
+
+export const defaultReadyWithinMs = 1_800_000;
+
+/**
+ * Deploys a service and follows it: until all VMs are ready without a use case, until training starts with one,
+ * or, with `wait`, until the run has ended.
+ * @throws OneFlowerError what planning and finding resources throw; `service-exists`, `deploy-failed`,
+ * `deploy-timeout`, `run-failed`, `deploy-interrupted`. `details.left` lists what was made and is still there.
+ */
+export async function deployService(context: DeployContext, request: DeployRequest): Promise<DeployResult> {
+  const { token, hash } = makeOperatorToken();
+  const plan = planService({ ...request, operatorTokenHash: hash });
+  for (const message of plan.warnings) context.notify({ type: 'warning', message });
+  const made: Made[] = [];
+  try {
+    const id = await create(context, request, plan, token, made);
+    return await follow(context, request, plan, id);
+  } catch (error) {
+    throw withLeft(error, made, plan.name, context.signal);
+  }
+}
+
+async function create(
+  context: DeployContext,
+  request: DeployRequest,
+  plan: ServicePlan,
+  token: string,
+  made: Made[],
+): Promise<number> {
+  const { cloud, home, notify } = context;
+  const place = { home, cloudKey: cloud.access.key };
+  await refuseTakenName(cloud, plan.name);
+  const resources = await findResources(cloud, request);
+  const registration = { cloud, notify, made };
+  const vmTemplates = await registerVmTemplates(registration, plan, resources);
+  const template = plan.serviceTemplate({ vmTemplates, networkId: resources.network.id });
+  const templateId = await registerServiceTemplate(registration, plan, template);
+  const record = { name: plan.name, operatorToken: token, tls: plan.settings.FL_TLS_ENABLED };
+  await writeRecord(place, { ...record, serviceId: null });
+  try {
+    const { id, name } = await cloud.oneflow.templates.instantiate(
+      templateId,
+      plan.instantiation(resources.network.id),
+    );
+    made.push({ kind: 'service', name, id });
+    await writeRecord(place, { ...record, serviceId: id });
+    notify({ type: 'service_created', name, id });
+    return id;
+  } catch (error) {
+    if (!isUnreachable(error) && !made.some(one => one.kind === 'service')) await removeRecord(place, plan.name);
+    throw error;
+  } finally {
+    if (plan.secret) await dropSecretTemplate(context, templateId, made);
+  }
+}
+
+/** A service template with secrets must not stay; the service has its own copy of what it needs. */
+async function dropSecretTemplate({ cloud, notify }: DeployContext, id: number, made: Made[]): Promise<void> {
+  try {
+    await dropServiceTemplate(cloud, id);
+    made.splice(0, made.length, ...made.filter(one => one.kind !== 'service template' || one.id !== id));
+  } catch (error) {
+    const message = `The service template ${id} holds secrets and could not be deleted: ${messageOf(error)} Delete it with oneflow-template delete ${id}.`;
+    notify({ type: 'warning', message });
+  }
+}
+
+async function refuseTakenName(cloud: Cloud, name: string): Promise<void> {
+  const taken = (await cloud.oneflow.services.list()).find(service => service.name === name);
+  if (!taken) return;
+  throw new OneFlowerError({
+    code: 'service-exists',
+    message: `There is a service ${name} already (${taken.id}, ${taken.state}).`,
+    reason: 'Names of services are unique, so that commands can use them.',
+    remedy: `Give another name (oneflower deploy NAME), or remove it with oneflower delete ${name}.`,
+    fault: 'user',
+  });
+}
+
+async function follow(
+  context: DeployContext,
+  request: DeployRequest,
+  plan: ServicePlan,
+  serviceId: number,
+): Promise<DeployResult> {
+  const { cloud, clock, notify } = context;
+  const stop = new AbortController();
+  const signal = context.signal ? AbortSignal.any([context.signal, stop.signal]) : stop.signal;
+  const begun = clock.now();
+  const operatorApi = Promise.withResolvers<void>();
+  const running = Promise.withResolvers<number>();
+  const goal: FollowGoal = plan.settings.FL_USE_CASE === 'none' ? 'ready' : request.wait ? 'end' : 'training';
+  const vms = followVms({
+    cloud,
+    clock,
+    notify,
+    serviceId,
+    signal,
+    onOperatorApi: operatorApi.resolve,
+    onRunning: () => running.resolve(clock.now() - begun),
+  });
+  const training = operatorApi.promise.then(() =>
+    followTraining({ connect: () => connectOperator(context, plan.name), clock, notify, signal, goal }),
+  );
+  const late = tooLate(context, request, plan.name, signal, running.promise);
+  const reached = goal === 'ready' ? running.promise.then(() => null) : training;
+  try {
+    const [readyAfterMs, run] = await Promise.race([vms, late, Promise.all([running.promise, reached])]);
+    return { id: serviceId, name: plan.name, nodes: plan.cardinality.nodes, readyAfterMs, run };
+  } finally {
+    stop.abort(new Error('followed to the end'));
+    operatorApi.resolve();
+    await Promise.allSettled([vms, late, training]);
+  }
+}
+
+/** Rejects when the VMs are not ready in time; never resolves. */
+async function tooLate(
+  { clock }: DeployContext,
+  request: DeployRequest,
+  name: string,
+  signal: AbortSignal,
+  running: Promise<number>,
+): Promise<never> {
+  const limit = request.readyWithinMs ?? defaultReadyWithinMs;
+  const forever = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  const inTime = await Promise.race([running.then(() => true), sleep(clock, limit, signal).then(() => false)]);
+  if (inTime) return forever;
+  throw new OneFlowerError({
+    code: 'deploy-timeout',
+    message: `${name} is not ready after ${Math.round(limit / 1000)} seconds.`,
+    reason: 'A VM boots slowly, waits for a host, or cannot reach its SuperLink.',
+    remedy: `oneflower status ${name} says what each VM waits for; the service goes on.`,
+  });
+}
+
+/** A failed or interrupted deployment names everything that it has made and that is still there. */
+function withLeft(error: unknown, made: readonly Made[], name: string, signal: AbortSignal | undefined): unknown {
+  const interrupted = signal?.aborted === true;
+  if (!interrupted && !isOneFlowerError(error)) return error;
+  const left = made.map(one => `${one.kind} ${one.name} (${one.id})`).join(', ');
+  const hasService = made.some(one => one.kind === 'service');
+  const advice = hasService
+    ? `The service goes on: oneflower status ${name} shows it, oneflower delete ${name} removes it.`
+    : 'Templates are used again by the next deployment.';
+  const sentence = left === '' ? 'Nothing was made.' : `Made and still there: ${left}. ${advice}`;
+  const parts = isOneFlowerError(error) && !interrupted ? error : undefined;
+  return new OneFlowerError({
+    code: parts?.code ?? 'deploy-interrupted',
+    message: parts?.message ?? `Interrupted while deploying ${name}.`,
+    ...(parts?.reason === undefined ? {} : { reason: parts.reason }),
+    remedy: [parts?.remedy, parts && left === '' ? undefined : sentence].filter(Boolean).join(' '),
+    fault: parts?.fault ?? 'user',
+    cause: interrupted ? messageOf(error) : error,
+    details: { ...parts?.details, left: [...made] },
+  });
+}

@@ -1,0 +1,1 @@
+export { type DownloadRequest, downloadModel, listModels } from './models.ts';

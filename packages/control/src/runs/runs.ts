@@ -1,0 +1,139 @@
+import { type Clock, OneFlowerError, type RunSummary, sleep } from '@oneflower/contract';
+import type { Notify } from '../notify.ts';
+import type { OperatorClient } from '../operator/client.ts';
+import { connectOperator, type OperatorPlace } from '../operator/connect.ts';
+import { followEvents } from '../operator/follow.ts';
+import { nearest } from '../text/nearest.ts';
+import { packApp } from './pack.ts';
+
+/** Which service's runs, and how one is told what happens. */
+export interface RunsContext extends OperatorPlace {
+  service: string;
+  clock: Clock;
+  notify: Notify;
+  signal?: AbortSignal | undefined;
+}
+
+/** The runs of a service, latest first. */
+export function listRuns(context: RunsContext): Promise<RunSummary[]> {
+  return withOperator(context, async operator => latestFirst(await operator.runs()));
+}
+
+/**
+ * Submits an app's folder. `overrides` are KEY=VALUE of the run config.
+ * @throws OneFlowerError `app-folder`, `app-too-large`, and what the operator API answers.
+ */
+export async function submitRun(
+  context: RunsContext,
+  folder: string,
+  overrides: readonly string[],
+): Promise<RunSummary> {
+  const { archive, files } = await packApp(folder);
+  context.notify({ type: 'app_packed', files, bytes: archive.length });
+  return withOperator(context, operator => operator.submit(archive, overrides));
+}
+
+/** Asks a run to stop; the latest one that has not ended when none is named. */
+export function stopRun(context: RunsContext, runId?: string): Promise<RunSummary> {
+  return withOperator(context, async operator => {
+    const run = await pickRun(operator, context.service, runId);
+    await operator.stop(run.runId);
+    return pickRun(operator, context.service, run.runId);
+  });
+}
+
+/**
+ * Follows a run until it has ended, through losses of the connection; its events go to `notify`.
+ * @returns the run as it is at the end.
+ */
+export async function watchRun(context: RunsContext, runId?: string): Promise<RunSummary> {
+  const run = await withOperator(context, operator => pickRun(operator, context.service, runId));
+  const connect = () => connectOperator(context, context.service);
+  if (!hasEnded(run)) {
+    const { clock, notify, signal } = context;
+    for await (const numbered of followEvents({ connect, clock, notify, signal, after: 0 })) {
+      const { event } = numbered;
+      if ('run_id' in event.data && event.data.run_id !== run.runId) continue;
+      notify({ type: 'flower_event', ...numbered });
+      if (event.event === 'run_ended') break;
+    }
+  }
+  return withOperator(context, operator => pickRun(operator, context.service, run.runId));
+}
+
+/** Milliseconds between two looks at a log that is followed. */
+const logPollMs = 1000;
+
+/**
+ * The log of a run, piece by piece; with `follow` until the run has ended, else what there is now.
+ * The text comes from apps: control characters in it are the reader's to handle.
+ */
+export async function* readLogs(
+  context: RunsContext,
+  options: { runId?: string | undefined; follow: boolean },
+): AsyncGenerator<string> {
+  const { clock, signal } = context;
+  const operator = await connectOperator(context, context.service);
+  try {
+    const run = await pickRun(operator, context.service, options.runId);
+    for (let after = 0; ; ) {
+      const page = await operator.logs(run.runId, after, signal);
+      if (page.text !== '') yield page.text;
+      const more = page.next > after;
+      after = page.next;
+      if (more) continue;
+      if (page.ended || !options.follow) return;
+      await sleep(clock, logPollMs, signal);
+    }
+  } finally {
+    await operator.close();
+  }
+}
+
+export function hasEnded(run: RunSummary): boolean {
+  return run.status === 'completed' || run.status === 'failed' || run.status === 'stopped';
+}
+
+/** Runs `use` with a connected operator API, which is closed afterwards. */
+export async function withOperator<Result>(
+  context: OperatorPlace & { service: string },
+  use: (operator: OperatorClient) => Promise<Result>,
+): Promise<Result> {
+  const operator = await connectOperator(context, context.service);
+  try {
+    return await use(operator);
+  } finally {
+    await operator.close();
+  }
+}
+
+async function pickRun(operator: OperatorClient, service: string, runId: string | undefined): Promise<RunSummary> {
+  const runs = latestFirst(await operator.runs());
+  const run =
+    runId === undefined ? (runs.find(one => !hasEnded(one)) ?? runs[0]) : runs.find(one => one.runId === runId);
+  if (run) return run;
+  const meant =
+    runId === undefined
+      ? undefined
+      : nearest(
+          runId,
+          runs.map(one => one.runId),
+        );
+  throw new OneFlowerError({
+    code: 'run-not-found',
+    message:
+      runId === undefined
+        ? `The service ${service} has no runs.`
+        : `The service ${service} has no run ${runId}.${meant ? ` Did you mean ${meant}?` : ''}`,
+    remedy:
+      runs.length > 0
+        ? `List them with oneflower run list ${service}.`
+        : `Submit one with oneflower run submit ${service} DIR, or deploy with FL_USE_CASE set.`,
+    fault: 'user',
+  });
+}
+
+/** Runs that have not started come first. */
+function latestFirst(runs: RunSummary[]): RunSummary[] {
+  return runs.toSorted((a, b) => (b.startedAt ?? '9').localeCompare(a.startedAt ?? '9'));
+}
