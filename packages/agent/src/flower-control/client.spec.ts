@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  control?.close();
+  await control?.close();
   await link?.stop();
   await rm(folder, { recursive: true, force: true });
 });
@@ -78,7 +78,7 @@ describe("Flower's Control API", () => {
     const stranger = createControlApi({ host: '127.0.0.1', port, caPem: other.caPem });
     await expect(stranger.listNodes()).rejects.toMatchObject({ code: 'flower-unreachable' });
     expect(await stranger.health()).toBe(false);
-    stranger.close();
+    await stranger.close();
   });
 });
 
@@ -92,7 +92,7 @@ describe('a server that is not Flower', () => {
       port: typeof address === 'object' ? (address?.port ?? 0) : 0,
     });
     await expect(strange.listNodes()).rejects.toMatchObject({ code: 'flower-unreachable' });
-    strange.close();
+    await strange.close();
     server.close();
     server.closeAllConnections();
   });

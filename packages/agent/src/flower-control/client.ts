@@ -58,7 +58,7 @@ export function createControlApi({ host, port, caPem }: ControlApiOptions): Cont
     },
     streamLogs: (runId, after, signal) => streamLogs(link, runId, after, signal),
     health: () => health(link),
-    close: () => agent.destroy(),
+    close: async () => agent.destroy(),
   };
 }
 

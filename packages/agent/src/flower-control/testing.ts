@@ -59,7 +59,7 @@ export async function startSuperLink({ folder, port, tls }: SuperLinkOptions): P
   });
   gone.catch(() => undefined);
   await Promise.race([gone, until(() => control.health(), 40_000)]);
-  control.close();
+  await control.close();
   return link;
 }
 

@@ -55,5 +55,5 @@ export interface ControlApi {
   /** Whether Flower answers its probe. */
   health(): Promise<boolean>;
   /** Ends open connections. */
-  close(): void;
+  close(): Promise<void>;
 }

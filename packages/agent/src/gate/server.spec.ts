@@ -195,6 +195,10 @@ describe('TLS', () => {
     await expect(ask(port, '/v1/fleet/x', { ca, servername: 'elsewhere.example' })).rejects.toThrow(
       /altnames|does not match/,
     );
+    const args = ['-connect', `127.0.0.1:${port}`, '-CAfile', other.caFile, '-verify_return_error'];
+    spawn('openssl', ['s_client', ...args], { stdio: 'ignore' });
+    await until(() => reports.length > 0, 5000);
+    expect(reports).toEqual([expect.stringContaining('does not accept the certificate')]);
   });
 
   it('reports a client that speaks no TLS, once a minute, and cuts it off', async () => {

@@ -1,0 +1,39 @@
+import type { Readable } from 'node:stream';
+import type { EventPage, ModelManifest, RunLogs, RunSummary, SuperLinkStatus } from '@oneflower/contract';
+import type { z } from 'zod';
+import type { HostPort, TlsMaterial, Upstream } from '../gate/index.ts';
+
+/** What the operator API shows; all of it may throw OneFlowerError, which is answered as it is. */
+export interface OperatorSource {
+  status(): Promise<SuperLinkStatus>;
+  /** Newest first. */
+  runs(): Promise<RunSummary[]>;
+  /** A gzipped tar of the app's folder, at most 256 MiB; `runConfig` are overrides `KEY=VALUE`. */
+  submit(archive: Readable, runConfig: readonly string[]): Promise<RunSummary>;
+  /** Codes `run-unknown` and `run-ended` become 404 and 409. */
+  stop(runId: string): Promise<void>;
+  logs(runId: string, after: number): Promise<RunLogs>;
+  /** Waits up to `waitMs` for an event after `after`, or until the signal is aborted. */
+  events(after: number, waitMs: number, signal: AbortSignal): Promise<z.infer<typeof EventPage>>;
+  models(): Promise<ModelManifest[]>;
+  /** Path of the file and its manifest; undefined when that run has left no model. */
+  modelFile(runId: string): Promise<{ path: string; manifest: ModelManifest } | undefined>;
+}
+
+export interface OperatorApiOptions {
+  listen: HostPort;
+  /** Absent: plain HTTP (FL_TLS_ENABLED=NO). */
+  tls?: TlsMaterial | undefined;
+  /** SHA-256 of the operator's token, hexadecimal; empty or absent: nobody may ask. */
+  tokenHash?: string | undefined;
+  source: OperatorSource;
+  /** Flower's Control API, passed on under `/v1/control/` to who has the token. */
+  flowerControl: Upstream;
+}
+
+export interface OperatorApi {
+  /** @throws OneFlowerError `port_taken` */
+  listen(): Promise<void>;
+  reloadTls(tls: TlsMaterial, upstreamCaPem?: string): void;
+  close(): Promise<void>;
+}
