@@ -62,6 +62,13 @@ describe('XML-RPC codec', () => {
     expect(decodeCall(call(xml)).params).toEqual([expected]);
   });
 
+  it("reads a call laid out as Python's standard client lays it out", () => {
+    const params =
+      '<param>\n<value><string>a:b</string></value>\n</param>\n<param>\n<value><int>-1</int></value>\n</param>\n';
+    const xml = `<?xml version='1.0'?>\n<methodCall>\n<methodName>one.vm.info</methodName>\n<params>\n${params}</params>\n</methodCall>\n`;
+    expect(decodeCall(xml)).toEqual({ method: 'one.vm.info', params: ['a:b', -1] });
+  });
+
   it('keeps a member called __proto__ as data', () => {
     const xml = call('<value><struct><member><name>__proto__</name><value>x</value></member></struct></value>');
     const [struct] = decodeCall(xml).params;
