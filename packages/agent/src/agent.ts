@@ -1,0 +1,122 @@
+import { type Clock, type OneFlowerError, sleep } from '@oneflower/contract';
+import { type BootOutcome, type BootSurroundings, runSteps } from './boot/engine.ts';
+import { openingSteps } from './boot/opening-steps.ts';
+import type { Guest } from './guest.ts';
+import { notReady } from './publication/attributes.ts';
+import type { RoleMachine } from './role.ts';
+import { agentVersion } from './version.ts';
+
+const firstPauseMs = 5000;
+const longestPauseMs = 60_000;
+
+/** What the agent is told from outside. */
+export interface AgentSignals {
+  /** Ends the agent. */
+  stop: AbortSignal;
+  /** Resolves when the context may have changed; a new promise each time it is asked for. */
+  contextChanged(): Promise<void>;
+}
+
+export interface AgentParts {
+  guest: Guest;
+  /** Makes the machine of the role that the context names. */
+  machineOf(guest: Guest): RoleMachine;
+}
+
+/**
+ * The agent's life: boots, watches, boots again when the context has changed or something was lost, and stays when a
+ * boot has failed: it tries again where that can help, and waits for another context where it cannot.
+ */
+export class Agent {
+  readonly #guest: Guest;
+  readonly #machineOf: AgentParts['machineOf'];
+  #machine: RoleMachine | undefined;
+  #failures = 0;
+
+  constructor({ guest, machineOf }: AgentParts) {
+    this.#guest = guest;
+    this.#machineOf = machineOf;
+  }
+
+  /** Until `signals.stop` is aborted; then Flower is stopped in an orderly way. */
+  async run(signals: AgentSignals, reboot: boolean): Promise<void> {
+    this.#guest.events.emit('boot_started', { version: agentVersion, reboot });
+    try {
+      while (!signals.stop.aborted) await this.#bootAndWatch(signals);
+    } finally {
+      await this.#machine?.stop();
+      await this.#guest.supervisor.stop();
+      await this.#guest.publish(notReady(this.#machine?.role));
+      this.#guest.stop();
+      await this.#guest.events.flushed();
+    }
+  }
+
+  /** One boot and what follows it, until there is a reason to boot again. */
+  async #bootAndWatch(signals: AgentSignals): Promise<void> {
+    const round = new AbortController();
+    const signal = AbortSignal.any([signals.stop, round.signal]);
+    const changed = signals.contextChanged().then(() => {
+      this.#guest.log.info('The context may have changed: the boot steps run again.');
+      round.abort(new Error('context changed'));
+    });
+    try {
+      await Promise.race([this.#bootThenWatch(signal), changed]);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      round.abort(new Error('boot again'));
+    }
+  }
+
+  async #bootThenWatch(signal: AbortSignal): Promise<void> {
+    const began = this.#guest.clock.now();
+    const outcome = await this.#boot(signal);
+    if (outcome.ready) {
+      this.#failures = 0;
+      this.#guest.events.emit('boot_ready', { seconds: (this.#guest.clock.now() - began) / 1000 });
+      await this.#machine?.watch(signal);
+      return;
+    }
+    this.#guest.events.emit('boot_failed', { code: outcome.error.code, step: outcome.step });
+    await this.#guest.publish(notReady(this.#machine?.role, outcome.error));
+    await this.#pause(outcome.error, this.#guest.clock, signal);
+  }
+
+  async #boot(signal: AbortSignal): Promise<BootOutcome> {
+    const opening = await runSteps(openingSteps, this.#guest, this.#surroundings(), signal);
+    if (!opening.ready) return opening;
+    if (this.#machine && this.#machine.role !== this.#guest.context.role) {
+      await this.#machine.stop();
+      this.#machine = undefined;
+    }
+    this.#machine ??= this.#machineOf(this.#guest);
+    return this.#machine.boot(this.#surroundings(), signal);
+  }
+
+  #surroundings(): BootSurroundings {
+    const { clock, log, events } = this.#guest;
+    return {
+      clock,
+      log,
+      stepEnded: event => events.emit('boot_step', event),
+      overdue: (error, step) => {
+        events.emit('boot_failed', { code: error.code, step });
+        void this.#guest.publish(notReady(this.#guest.context.role, error));
+      },
+    };
+  }
+
+  /** What a person has to correct is not tried again by itself; what may pass is, ever more slowly. */
+  async #pause(error: OneFlowerError, clock: Clock, signal: AbortSignal): Promise<void> {
+    const pause = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(this.#failures++, 10));
+    if (error.fault === 'environment') {
+      await sleep(clock, pause, signal);
+      return;
+    }
+    this.#guest.log.info('Waiting for another context.');
+    await new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+  }
+}

@@ -1,0 +1,60 @@
+import type { SuperLink } from '../superlink.ts';
+import { type BootStep, quickly } from './step.ts';
+
+/** How a SuperLink boots, after {@link openingSteps}. */
+export const superLinkSteps: readonly BootStep<SuperLink>[] = [
+  {
+    name: 'certificates',
+    does: 'Makes, imports or renews the CA and the server certificate, unless FL_TLS_ENABLED is NO.',
+    deadlineSeconds: 60,
+    retry: 'never',
+    failure: 'fatal',
+    code: 'tls_setup_failed',
+    run: superLink => superLink.prepareCertificates(),
+  },
+  {
+    name: 'start-flower',
+    does: 'Starts flower-superlink on loopback and waits until it answers its health check.',
+    deadlineSeconds: 120,
+    retry: 'never',
+    failure: 'fatal',
+    code: 'flower_start_failed',
+    run: (superLink, signal) => superLink.startFlower(signal),
+  },
+  {
+    name: 'gate',
+    does: 'Opens the gate on FL_FLEET_API_ADDRESS: Fleet API and enrolment.',
+    deadlineSeconds: 15,
+    retry: quickly,
+    failure: 'fatal',
+    code: 'port_taken',
+    run: superLink => superLink.openGate(),
+  },
+  {
+    name: 'probe',
+    does: 'Asks the Fleet API through the gate, trusting only the CA that will be published.',
+    deadlineSeconds: 60,
+    retry: quickly,
+    failure: 'fatal',
+    code: 'health_check_timeout',
+    run: superLink => superLink.probe(),
+  },
+  {
+    name: 'ready-script',
+    does: 'Runs the program of READY_SCRIPT_PATH until it exits with 0, if there is one.',
+    deadlineSeconds: 300,
+    retry: quickly,
+    failure: 'waits',
+    code: 'ready_script_failed',
+    run: (superLink, signal) => superLink.runReadyScript(signal),
+  },
+  {
+    name: 'publish',
+    does: 'Publishes endpoint, CA and the rest with READY last, all in one request.',
+    deadlineSeconds: 15,
+    retry: 'never',
+    failure: 'degraded',
+    code: 'health_check_timeout',
+    run: superLink => superLink.publishReady(),
+  },
+];

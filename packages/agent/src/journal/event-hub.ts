@@ -1,0 +1,139 @@
+import { appendFile, readFile } from 'node:fs/promises';
+import { type Clock, type EventData, type EventName, events, type FlowerEvent, messageOf } from '@oneflower/contract';
+import { z } from 'zod';
+import { writeFileAtomic } from '../files.ts';
+import type { Log } from '../log/log.ts';
+
+/** Says that something happened. */
+export type EventSink = <N extends EventName>(event: N, data: EventData<N>) => void;
+
+/** An event with its number. Numbers only grow, also across restarts. */
+export interface NumberedEvent {
+  seq: number;
+  event: string;
+  timestamp: string;
+  data: Record<string, unknown>;
+}
+
+export interface EventHub {
+  emit: EventSink;
+  /** Takes in an event that our code inside Flower has written, with its own time. */
+  take(event: FlowerEvent): void;
+  /** Events with a number above `after`, at most 500; waits up to `waitMs` for the first. */
+  page(after: number, waitMs: number): Promise<{ events: NumberedEvent[]; next: number }>;
+  /** Calls `listener` for every event from here on. */
+  listen(listener: (event: NumberedEvent) => void): void;
+  /** All that is kept, oldest first. */
+  kept(): readonly NumberedEvent[];
+  /** Until everything said so far is on disk. */
+  flushed(): Promise<void>;
+}
+
+const Stored = z.object({
+  seq: z.int(),
+  event: z.string(),
+  timestamp: z.string(),
+  data: z.record(z.string(), z.unknown()),
+});
+
+const pageSize = 500;
+
+export interface EventHubOptions {
+  /** Where events are kept, one JSON object a line. */
+  file: string;
+  clock: Clock;
+  log: Log;
+  /** How many are kept. */
+  keep?: number;
+}
+
+/** Numbers events, logs them, keeps the last ones on disk and hands them to whoever waits. */
+export async function createEventHub({ file, clock, log, keep = 5000 }: EventHubOptions): Promise<EventHub> {
+  let kept = await load(file);
+  let onDisk = kept.length;
+  let next = (kept.at(-1)?.seq ?? 0) + 1;
+  const listeners: ((event: NumberedEvent) => void)[] = [];
+  let waiters: (() => void)[] = [];
+  let writing = Promise.resolve();
+  let complained = false;
+
+  function add(event: EventName, timestamp: string, data: Record<string, unknown>): void {
+    const entry = { seq: next++, event, timestamp, data };
+    kept.push(entry);
+    log.write(events[event].level, sentence(event, data), { event, data, source: 'events' });
+    writing = writing.then(() => store(entry)).catch(complain);
+    for (const listener of listeners) listener(entry);
+    for (const wake of waiters.splice(0)) wake();
+  }
+
+  async function store(entry: NumberedEvent): Promise<void> {
+    if (onDisk >= 2 * keep) {
+      kept = kept.slice(-keep);
+      await writeFileAtomic(file, kept.map(line).join(''), { mode: 0o600 });
+      onDisk = kept.length;
+      return;
+    }
+    await appendFile(file, line(entry), { mode: 0o600 });
+    onDisk++;
+    complained = false;
+  }
+
+  function complain(error: unknown): void {
+    if (!complained) log.warning(`Events are not kept on disk at present: ${messageOf(error)}.`);
+    complained = true;
+  }
+
+  function after(seq: number): NumberedEvent[] {
+    const from = kept.findIndex(entry => entry.seq > seq);
+    return from === -1 ? [] : kept.slice(from, from + pageSize);
+  }
+
+  return {
+    emit: (event, data) => add(event, new Date(clock.now()).toISOString(), data),
+    take: ({ event, timestamp, data }) => add(event, timestamp, data),
+    async page(seq, waitMs) {
+      if (after(seq).length === 0 && waitMs > 0) {
+        await new Promise<void>(resolve => {
+          const timer = clock.after(waitMs, wake);
+          function wake(): void {
+            timer.cancel();
+            waiters = waiters.filter(other => other !== wake);
+            resolve();
+          }
+          waiters.push(wake);
+        });
+      }
+      const found = after(seq);
+      return { events: found, next: found.at(-1)?.seq ?? Math.min(seq, next - 1) };
+    },
+    listen: listener => void listeners.push(listener),
+    kept: () => kept,
+    flushed: () => writing,
+  };
+}
+
+async function load(file: string): Promise<NumberedEvent[]> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return text.split('\n').flatMap(parseLine);
+}
+
+/** The last line may be cut short by a power cut. */
+function parseLine(text: string): NumberedEvent[] {
+  try {
+    const parsed = Stored.safeParse(JSON.parse(text));
+    return parsed.success ? [parsed.data] : [];
+  } catch {
+    return [];
+  }
+}
+
+function line(entry: NumberedEvent): string {
+  return `${JSON.stringify(entry)}\n`;
+}
+
+function sentence(event: EventName, data: Record<string, unknown>): string {
+  const facts = Object.entries(data)
+    .filter(([, value]) => typeof value !== 'object' || value === null)
+    .map(([name, value]) => `${name}=${String(value)}`);
+  return [events[event].help, facts.join(' ')].filter(Boolean).join(' ');
+}

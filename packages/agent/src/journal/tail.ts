@@ -1,0 +1,107 @@
+import { open, readFile } from 'node:fs/promises';
+import { type Clock, type FlowerEvent, messageOf, parseAppEvent, type Timer } from '@oneflower/contract';
+import { z } from 'zod';
+import { writeFileAtomic } from '../files.ts';
+import type { Log } from '../log/log.ts';
+
+export interface TailOptions {
+  /** The journal that our code inside Flower writes, one JSON object a line. Hostile until parsed. */
+  file: string;
+  /** Where the agent keeps how far it has read. */
+  positionFile: string;
+  clock: Clock;
+  log: Log;
+  take(event: FlowerEvent): void;
+}
+
+export interface Tail {
+  /** Reads what is new now. */
+  poll(): Promise<void>;
+  /** Reads what is new every half second from here on. */
+  start(): void;
+  stop(): void;
+}
+
+const pauseMs = 500;
+/** A longer line is no event. */
+const longestLine = 1024 * 1024;
+
+const Position = z.object({ file: z.string(), offset: z.int().min(0) });
+
+/** Follows the event journal across restarts of the agent, and of the file, which may be cut or replaced. */
+export async function createTail({ file, positionFile, clock, log, take }: TailOptions): Promise<Tail> {
+  let position = await loadPosition(positionFile);
+  let timer: Timer | undefined;
+  let running: Promise<void> = Promise.resolve();
+  let warned = false;
+  let stopped = false;
+
+  async function read(): Promise<void> {
+    const handle = await open(file, 'r').catch(() => undefined);
+    if (!handle) return;
+    try {
+      const { size, ino } = await handle.stat();
+      if (position.file !== String(ino) || position.offset > size) position = { file: String(ino), offset: 0 };
+      const before = position.offset;
+      for (let used = -1; used !== 0; position.offset += used) {
+        const room = Buffer.alloc(Math.min(size - position.offset, longestLine));
+        const { bytesRead } = await handle.read(room, 0, room.length, position.offset);
+        used = consume(room.subarray(0, bytesRead));
+        if (used === 0 && bytesRead === longestLine) {
+          refuse();
+          used = bytesRead;
+        }
+      }
+      if (position.offset !== before) await writeFileAtomic(positionFile, JSON.stringify(position), { mode: 0o600 });
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** Takes the whole lines of a chunk; how many bytes they were. */
+  function consume(chunk: Buffer): number {
+    const end = chunk.lastIndexOf(0x0a);
+    if (end === -1) return 0;
+    for (const line of chunk.subarray(0, end).toString('utf8').split('\n')) {
+      if (line.trim() === '') continue;
+      const event = parseAppEvent(line);
+      if (event) take(event);
+      else refuse();
+    }
+    return end + 1;
+  }
+
+  function refuse(): void {
+    if (!warned) log.warning('The event journal of the apps holds lines that are no events; they are passed over.');
+    warned = true;
+  }
+
+  async function poll(): Promise<void> {
+    running = running.then(read).catch((error: unknown) => {
+      log.warning(`The event journal of the apps cannot be read at present: ${messageOf(error)}.`);
+    });
+    await running;
+  }
+
+  function next(): void {
+    if (stopped) return;
+    timer = clock.after(pauseMs, () => void poll().then(next));
+  }
+
+  return {
+    poll,
+    start: next,
+    stop() {
+      stopped = true;
+      timer?.cancel();
+    },
+  };
+}
+
+async function loadPosition(file: string): Promise<z.infer<typeof Position>> {
+  try {
+    return Position.parse(JSON.parse(await readFile(file, 'utf8')));
+  } catch {
+    return { file: '', offset: 0 };
+  }
+}

@@ -1,0 +1,89 @@
+import { type AttributeName, type Clock, isOneFlowerError, messageOf, type Timer } from '@oneflower/contract';
+import type { Log } from '../log/log.ts';
+
+/** What is needed of OneGate to publish: one request that sets attributes of the own VM. */
+export interface AttributeStore {
+  publish(attributes: Readonly<Record<string, string>>): Promise<void>;
+}
+
+/** READY is OneFlow's, not ours; all others are in the contract. */
+export type Attributes = Partial<Record<AttributeName | 'READY', string>>;
+
+export interface Publisher {
+  /**
+   * Wants these attributes published beside those wanted already; sends what is not published yet in one request,
+   * READY last. Never throws: what could not be sent is sent later, by itself.
+   *
+   * @returns whether it is published now.
+   */
+  publish(attributes: Attributes): Promise<boolean>;
+  /** What is known to be published. */
+  published(): Readonly<Attributes>;
+  stop(): void;
+}
+
+const firstPauseMs = 2000;
+const longestPauseMs = 60_000;
+
+/** Publishes through `store`, if there is one. */
+export function createPublisher(store: AttributeStore | undefined, clock: Clock, log: Log): Publisher {
+  let wanted: Attributes = {};
+  let published: Attributes = {};
+  let retry: Timer | undefined;
+  let pauseMs = firstPauseMs;
+  let complained = false;
+  let sending: Promise<boolean> = Promise.resolve(true);
+
+  async function send(): Promise<boolean> {
+    const news = difference(wanted, published);
+    if (!store || Object.keys(news).length === 0) return store !== undefined;
+    retry?.cancel();
+    try {
+      await store.publish(readyLast(news));
+      published = { ...published, ...news };
+      if (complained) log.info('OneGate takes the attributes of this VM again.');
+      complained = false;
+      pauseMs = firstPauseMs;
+      return true;
+    } catch (error) {
+      complain(error);
+      retry = clock.after(pauseMs, () => void queue());
+      pauseMs = Math.min(longestPauseMs, pauseMs * 2);
+      return false;
+    }
+  }
+
+  function queue(): Promise<boolean> {
+    sending = sending.then(send, send);
+    return sending;
+  }
+
+  function complain(error: unknown): void {
+    if (complained) return;
+    complained = true;
+    const said = isOneFlowerError(error) ? error.explain() : messageOf(error);
+    log.warning(`The attributes of this VM are not published: ${said} Trying again until OneGate takes them.`);
+  }
+
+  return {
+    publish(attributes) {
+      wanted = { ...wanted, ...attributes };
+      return queue();
+    },
+    published: () => published,
+    stop: () => retry?.cancel(),
+  };
+}
+
+function difference(wanted: Attributes, published: Attributes): Attributes {
+  const names = Object.keys(wanted) as (keyof Attributes)[];
+  return Object.fromEntries(names.filter(name => wanted[name] !== published[name]).map(name => [name, wanted[name]]));
+}
+
+/** Whoever sees READY must see the rest: in one request, and last in it. */
+function readyLast({ FL_READY, FL_NODE_READY, READY, ...rest }: Attributes): Record<string, string> {
+  const ordered = { ...rest, FL_NODE_READY, FL_READY, READY };
+  return Object.fromEntries(
+    Object.entries(ordered).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}

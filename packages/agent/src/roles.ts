@@ -1,0 +1,8 @@
+import type { Guest } from './guest.ts';
+import type { RoleMachine } from './role.ts';
+import { SuperLink } from './superlink.ts';
+
+/** The machine of the role that the guest's context names. */
+export function machineOf(guest: Guest): RoleMachine {
+  return new SuperLink(guest);
+}

@@ -1,0 +1,50 @@
+import { readFile } from 'node:fs/promises';
+import { runStatuses } from '@oneflower/contract';
+import { z } from 'zod';
+import { writeFileAtomic } from '../files.ts';
+
+/** A run as the agent remembers it. */
+export const RunRecord = z.object({
+  runId: z.string(),
+  app: z.string(),
+  status: z.enum(runStatuses),
+  details: z.string(),
+  submittedBy: z.enum(['variables', 'operator']),
+  round: z.int(),
+  rounds: z.int().nullable(),
+  startedAt: z.string().nullable(),
+  endedAt: z.string().nullable(),
+  metrics: z.record(z.string(), z.number()),
+  model: z.boolean(),
+  /** Rounds that were aggregated. */
+  roundsDone: z.int(),
+});
+export type RunRecord = z.infer<typeof RunRecord>;
+
+const RunState = z.object({
+  /**
+   * Where the run that the variables describe stands: `submitting` is written before Flower is asked, so that a
+   * crash in between does not submit it twice.
+   */
+  fromVariables: z.enum(['none', 'submitting', 'submitted']),
+  runs: z.array(RunRecord),
+});
+export type RunState = z.infer<typeof RunState>;
+
+/** Loads the runs of this VM's life; a file that cannot be read is reported by the caller, never overwritten. */
+export async function loadRuns(file: string): Promise<RunState> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+      return { fromVariables: 'none', runs: [] };
+    throw error;
+  }
+  return RunState.parse(JSON.parse(text));
+}
+
+/** @throws OneFlowerError `state_write_failed` */
+export async function saveRuns(file: string, state: RunState): Promise<void> {
+  await writeFileAtomic(file, `${JSON.stringify(state)}\n`, { mode: 0o600 });
+}

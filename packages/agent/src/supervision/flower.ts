@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { formatHostPort, type HostPort, ports, profileOf, type Settings } from '@oneflower/contract';
+import type { Certificates } from '../certificates/types.ts';
+import type { FileOwner } from '../files.ts';
+import type { Layout } from '../layout.ts';
+import type { ProcessSpec } from './supervisor.ts';
+
+/** What every Flower process of a guest has in common. */
+export interface FlowerSetting {
+  layout: Layout;
+  settings: Settings;
+  /** Release that runs. */
+  version: string;
+  /** `bin` of that release's environment. */
+  bin: string;
+  /** Address that stands for loopback. */
+  loopback: string;
+  owner: FileOwner | undefined;
+}
+
+/** Where the SuperLink's Flower listens, by what it serves there. */
+export interface SuperLinkPorts {
+  http: HostPort;
+  fleet: HostPort;
+}
+
+/** Flower's own ports on loopback: one for all from 1.40, a second one for the gRPC Fleet API before. */
+export function superLinkPorts(version: string, loopback: string): SuperLinkPorts {
+  const http = { host: loopback, port: ports.superlink };
+  const grpc = profileOf(version)?.fleet === 'grpc';
+  return { http, fleet: grpc ? { host: loopback, port: ports.superlinkGrpcFleet } : http };
+}
+
+/** The processes of a SuperLink. */
+export function superLinkProcesses(setting: FlowerSetting, certificates: Certificates | undefined): ProcessSpec[] {
+  const { settings, version, loopback } = setting;
+  const { http, fleet } = superLinkPorts(version, loopback);
+  // What an app may import is what the image holds: nothing is installed at run time.
+  const link = flowerProcess(setting, 'flower-superlink', [
+    ...['--host', http.host, '--port', String(http.port)],
+    ...(fleet === http ? [] : ['--fleet-api-type', 'grpc-rere', '--fleet-api-address', formatHostPort(fleet)]),
+    ...serverTls(certificates),
+    '--disable-runtime-dependency-installation',
+    ...['--database', join(setting.layout.flower, settings.FL_DATABASE)],
+    ...['--isolation', settings.FL_ISOLATION],
+  ]);
+  // Flower reads its certificate once: a new one has to look like another process.
+  if (certificates) link.env.ONEFLOWER_CERTIFICATE = certificateId(certificates);
+  if (settings.FL_ISOLATION !== 'process') return [link];
+  const trust = certificates ? ['--root-certificates', certificates.caFile] : ['--insecure'];
+  return [link, flowerProcess(setting, 'flower-superexec', [...trust, '--runtime-api-address', formatHostPort(http)])];
+}
+
+/** How a SuperNode joins. */
+export interface JoinSetting {
+  gate: HostPort;
+  /** CA file and key file; absent without TLS. */
+  trust: { caFile: string; keyFile: string } | undefined;
+  nodeConfig: string;
+}
+
+/** The processes of a SuperNode. */
+export function superNodeProcesses(setting: FlowerSetting, join: JoinSetting): ProcessSpec[] {
+  const { settings, loopback } = setting;
+  const runtime = { host: loopback, port: ports.supernodeRuntime };
+  const node = flowerProcess(setting, 'flower-supernode', [
+    ...['--superlink', formatHostPort(join.gate)],
+    ...(join.trust
+      ? ['--root-certificates', join.trust.caFile, '--auth-supernode-private-key', join.trust.keyFile]
+      : ['--insecure']),
+    ...['--host', runtime.host, '--port', String(runtime.port)],
+    ...['--isolation', settings.FL_ISOLATION],
+    ...(join.nodeConfig === '' ? [] : ['--node-config', join.nodeConfig]),
+    ...unlessZero('--max-retries', settings.FL_MAX_RETRIES),
+    ...unlessZero('--max-wait-time', settings.FL_MAX_WAIT_TIME),
+  ]);
+  if (settings.FL_ISOLATION !== 'process') return [node];
+  const exec = ['--insecure', '--runtime-api-address', formatHostPort(runtime)];
+  return [node, flowerProcess(setting, 'flower-superexec', exec)];
+}
+
+/** The node's configuration: the operator's, with the leased partition where that says nothing. */
+export function nodeConfigWith(given: string, keys: readonly string[], partition: { id: number; of: number }): string {
+  const leased = [
+    ['partition-id', partition.id],
+    ['num-partitions', partition.of],
+  ] as const;
+  const added = leased.filter(([name]) => !keys.includes(name)).map(([name, value]) => `${name}=${value}`);
+  return [given, ...added].filter(Boolean).join(' ');
+}
+
+/** Environment of Flower's processes and of the apps that they start. */
+export function flowerEnvironment({ layout, settings, bin }: FlowerSetting): Record<string, string> {
+  return {
+    PATH: `${bin}:/usr/local/bin:/usr/bin:/bin`,
+    HOME: layout.flowerState,
+    TMPDIR: join(layout.flowerState, 'tmp'),
+    LANG: 'C.UTF-8',
+    PYTHONUNBUFFERED: '1',
+    PYTHONDONTWRITEBYTECODE: '1',
+    PYTHONPATH: layout.software.python,
+    FLWR_HOME: layout.flowerHome,
+    FLWR_LOG_LEVEL: settings.FL_LOG_LEVEL,
+    FLWR_TELEMETRY_ENABLED: '0',
+    FLWR_DISABLE_UPDATE_CHECK: '1',
+    ONEFLOWER_EVENTS: layout.appEvents,
+    ONEFLOWER_MODELS: layout.appModels,
+    ONEFLOWER_DATA: layout.data,
+  };
+}
+
+function flowerProcess(setting: FlowerSetting, name: string, args: string[]): ProcessSpec {
+  return {
+    name,
+    file: join(setting.bin, name),
+    args,
+    cwd: setting.layout.flower,
+    env: flowerEnvironment(setting),
+    owner: setting.owner,
+  };
+}
+
+/** Node authentication needs TLS: Flower refuses it without. */
+function serverTls(certificates: Certificates | undefined): string[] {
+  if (!certificates) return ['--insecure'];
+  const { certificateFile, keyFile, caFile } = certificates;
+  return [
+    ...['--ssl-certfile', certificateFile, '--ssl-keyfile', keyFile, '--ssl-ca-certfile', caFile],
+    '--enable-supernode-auth',
+  ];
+}
+
+function unlessZero(flag: string, value: number): string[] {
+  return value === 0 ? [] : [flag, String(value)];
+}
+
+function certificateId({ certificatePem }: Certificates): string {
+  return createHash('sha256').update(certificatePem).digest('hex').slice(0, 16);
+}

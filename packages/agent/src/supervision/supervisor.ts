@@ -1,0 +1,203 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { type Clock, sleep, type Timer } from '@oneflower/contract';
+import { failure } from '../failure.ts';
+import type { EventSink } from '../journal/event-hub.ts';
+import type { Log } from '../log/log.ts';
+import { eachLine } from './lines.ts';
+import { endProcesses, guestMark } from './processes.ts';
+
+/** A process that is to run. Two specifications that are equal as JSON are the same process. */
+export interface ProcessSpec {
+  name: string;
+  file: string;
+  args: string[];
+  cwd: string;
+  /** The whole environment; nothing of the agent's own is passed on. */
+  env: Record<string, string>;
+  /** Flower's user, where the agent is root. */
+  owner?: { uid: number; gid: number } | undefined;
+}
+
+export interface ProcessState {
+  running: boolean;
+  /** Starts after the first. */
+  restarts: number;
+  /** When the process that runs now was started. */
+  startedAt: number;
+  /** It was ended by a signal that the agent did not send. */
+  killed: boolean;
+  lastLines: string[];
+}
+
+export interface Supervisor {
+  /** Makes exactly these processes run: starts, ends and restarts what differs. True when something was. */
+  ensure(specs: readonly ProcessSpec[]): Promise<boolean>;
+  /** Ends all, and all that they started. */
+  stop(): Promise<void>;
+  state(name: string): ProcessState | undefined;
+  /**
+   * Waits until a process has lived `ms` milliseconds.
+   *
+   * @throws OneFlowerError `flower_start_failed` with its last lines when it ends instead.
+   */
+  stable(name: string, ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export interface SupervisorOptions {
+  clock: Clock;
+  log: Log;
+  emit: EventSink;
+  /** Names the guest whose processes these are: its root. */
+  guest: string;
+  /** Time to end in an orderly way before SIGKILL. Flower needs up to 30 s with a run at work. */
+  graceMs: number;
+}
+
+const firstPauseMs = 1000;
+const longestPauseMs = 30_000;
+const longLifeMs = 60_000;
+const keptLines = 20;
+
+interface Supervised {
+  spec: ProcessSpec;
+  child: ChildProcess | undefined;
+  state: ProcessState;
+  pauseMs: number;
+  timer: Timer | undefined;
+  wanted: boolean;
+}
+
+/** Runs processes and starts them again whenever they end, whatever the exit code: Flower's says little. */
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const all = new Map<string, Supervised>();
+
+  function start(entry: Supervised): void {
+    const { spec, state } = entry;
+    const child = spawn(spec.file, spec.args, {
+      cwd: spec.cwd,
+      env: { ...spec.env, [guestMark]: options.guest },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(spec.owner ?? {}),
+    });
+    entry.child = child;
+    Object.assign(state, { running: true, startedAt: options.clock.now() });
+    capture(entry, child.stdout);
+    capture(entry, child.stderr);
+    if (child.pid !== undefined)
+      options.emit('process_started', { name: spec.name, pid: child.pid, restarts: state.restarts });
+    child.once('error', error => {
+      remember(state, error.message);
+      if (child.pid === undefined) ended(entry, child, null, null);
+    });
+    child.once('exit', (code, signal) => ended(entry, child, code, signal));
+  }
+
+  function ended(entry: Supervised, child: ChildProcess, code: number | null, signal: string | null): void {
+    if (entry.child !== child) return;
+    const { spec, state } = entry;
+    entry.child = undefined;
+    state.running = false;
+    if (!entry.wanted) return;
+    state.killed = signal !== null;
+    const lived = options.clock.now() - state.startedAt;
+    entry.pauseMs = lived >= longLifeMs ? firstPauseMs : Math.min(longestPauseMs, entry.pauseMs * 2 || firstPauseMs);
+    options.emit('process_ended', {
+      name: spec.name,
+      exit_code: code,
+      signal,
+      restart_in_seconds: entry.pauseMs / 1000,
+    });
+    entry.timer = options.clock.after(entry.pauseMs, () => {
+      state.restarts++;
+      start(entry);
+    });
+  }
+
+  function capture(entry: Supervised, stream: Readable | null): void {
+    if (!stream) return;
+    eachLine(stream, line => {
+      remember(entry.state, line);
+      options.log.write(levelOf(line), line, { logger: 'flwr', source: entry.spec.name });
+    });
+  }
+
+  async function end(entries: Supervised[]): Promise<void> {
+    for (const entry of entries) {
+      entry.wanted = false;
+      entry.timer?.cancel();
+      all.delete(entry.spec.name);
+    }
+    const children = entries.flatMap(entry => entry.child ?? []);
+    for (const child of children) child.kill('SIGTERM');
+    await Promise.all(children.map(child => exitWithin(child, options.clock, options.graceMs)));
+  }
+
+  return {
+    async ensure(specs) {
+      const wanted = new Map(specs.map(spec => [spec.name, spec]));
+      const changed = [...all.values()].filter(({ spec }) => !isSame(spec, wanted.get(spec.name)));
+      const missing = specs.filter(spec => !isSame(spec, all.get(spec.name)?.spec));
+      if (changed.length === 0 && missing.length === 0) return false;
+      await end(changed);
+      if (all.size === 0) await endProcesses(options.guest, options.clock, options.graceMs);
+      for (const spec of missing) {
+        const state = { running: false, restarts: 0, startedAt: 0, killed: false, lastLines: [] };
+        const entry: Supervised = { spec, child: undefined, state, pauseMs: 0, timer: undefined, wanted: true };
+        all.set(spec.name, entry);
+        start(entry);
+      }
+      return true;
+    },
+    async stop() {
+      await end([...all.values()]);
+      await endProcesses(options.guest, options.clock, options.graceMs);
+    },
+    state: name => all.get(name)?.state,
+    async stable(name, ms, signal) {
+      const state = all.get(name)?.state;
+      if (!state) throw failure('flower_start_failed', `${name} was not started.`, { fault: 'bug' });
+      while (!state.running || options.clock.now() - state.startedAt < ms) {
+        if (!state.running) throw startFailed(name, state);
+        await sleep(options.clock, Math.min(ms, 200), signal);
+      }
+    },
+  };
+}
+
+/** The error of a process that ends as soon as it is started, with what it said last. */
+export function startFailed(name: string, state: ProcessState): Error {
+  const said = state.lastLines.slice(-5).join('\n');
+  return failure(
+    'flower_start_failed',
+    said === '' ? `${name} has ended.` : `${name} has ended; it said last:\n${said}`,
+  );
+}
+
+function isSame(a: ProcessSpec | undefined, b: ProcessSpec | undefined): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function remember(state: ProcessState, line: string): void {
+  if (line.trim() === '') return;
+  state.lastLines.push(line);
+  if (state.lastLines.length > keptLines) state.lastLines.shift();
+}
+
+/** Flower writes the level as the first word. A line for each of a thousand polls is of use to nobody. */
+function levelOf(line: string): 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' {
+  if (line.includes('[uvicorn.access]')) return 'DEBUG';
+  const word = /^\s*(DEBUG|INFO|WARNING|ERROR)\b/.exec(line)?.[1];
+  return word === 'DEBUG' || word === 'WARNING' || word === 'ERROR' ? word : 'INFO';
+}
+
+async function exitWithin(child: ChildProcess, clock: Clock, graceMs: number): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  await new Promise<void>(resolve => {
+    const timer = clock.after(graceMs, () => child.kill('SIGKILL'));
+    child.once('exit', () => {
+      timer.cancel();
+      resolve();
+    });
+  });
+}
