@@ -1,10 +1,12 @@
 import type { Clock } from '@oneflower/contract';
 import type { Accounts } from './accounts.ts';
 import { errno, RequestError } from './errors.ts';
+import type { Capacity, Datastore, Host, Image, Lease, Network } from './infrastructure.ts';
 import type { Document, VmTemplate } from './model.ts';
 import type { Store, Table } from './store.ts';
 import type { Template } from './template/attributes.ts';
 import { parseTemplate, TemplateError } from './template/parse.ts';
+import type { Vm } from './vm/model.ts';
 
 /** What all kinds of objects share. */
 export interface Core {
@@ -13,10 +15,27 @@ export interface Core {
   readonly accounts: Accounts;
   readonly documents: Table<Document>;
   readonly templates: Table<VmTemplate>;
+  readonly networkTemplates: Table<VmTemplate>;
+  readonly networks: Table<Network>;
+  readonly leases: Table<Lease>;
+  readonly images: Table<Image>;
+  readonly datastores: Table<Datastore>;
+  readonly hosts: Table<Host>;
+  readonly vms: Table<Vm>;
+  /** What every host of this cloud has. */
+  readonly capacity: Capacity;
+  /** ONEGATE_ENDPOINT of the guests. */
+  readonly gateEndpoint: string;
   /** Seconds since the epoch. */
   seconds(): number;
   /** The number of the current request, as locks and history records show it. */
   requestId(): number;
+  /** Runs `work` as a transaction of its own, a little after this one: what a driver needs a moment for. */
+  later(work: () => void): void;
+  /** Has the scheduler look at the waiting VMs again. */
+  reschedule(): void;
+  /** Tells the listeners, once this transaction is committed, that a VM's USER_TEMPLATE was written. */
+  announceUpdate(vmId: number, text: string): void;
 }
 
 /** A template from a request; a text that does not parse is refused with that error number. */

@@ -10,6 +10,7 @@ function start(): EmbeddedOned {
     file: ':memory:',
     clock: new FakeClock(),
     driver: createDummyDriver(),
+    gateToken: () => 'token',
     admin: { name: 'oneadmin', password: 'secret' },
   });
 }

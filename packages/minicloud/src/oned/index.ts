@@ -1,18 +1,14 @@
 import type { Clock } from '@oneflower/contract';
 import type { XmlRpcValue } from '@oneflower/opennebula';
-import type { Oned, OnedAnswer, VmDriver, VmEvent } from '../interfaces.ts';
-import { Accounts } from './accounts.ts';
-import type { Core } from './core.ts';
+import type { Oned, OnedAnswer, VmDriver } from '../interfaces.ts';
+import { makeToken } from '../onegate/token.ts';
 import { dispatch } from './dispatch.ts';
-import { documentMethods } from './documents.ts';
-import { errno, RequestError } from './errors.ts';
-import type { Methods } from './methods.ts';
-import type { Document, VmTemplate } from './model.ts';
-import { ownedNameIndex } from './names.ts';
-import { Store } from './store.ts';
-import { systemMethods } from './system.ts';
-import { type Instantiation, templateMethods } from './templates.ts';
-import { userMethods } from './users.ts';
+import { createEngine, type Engine } from './engine.ts';
+import type { Capacity } from './infrastructure.ts';
+import type { GateToken } from './vm/guest.ts';
+import { tokenPassword } from './vm/guest.ts';
+
+export { createOnedServer, type OnedServer } from './server.ts';
 
 /** What an embedded oned needs. */
 export interface OnedOptions {
@@ -22,64 +18,65 @@ export interface OnedOptions {
   driver: VmDriver;
   /** The administrator, made when the file is new. */
   admin: { name: string; password: string };
+  /** Makes the OneGate token of a VM for its `token.txt`. */
+  gateToken?: GateToken;
+  /** ONEGATE_ENDPOINT of the guests. */
+  onegateEndpoint?: string;
+  /** Where this server is reached, as the zone says it. */
+  endpoint?: string;
+  /** What each host has. */
+  capacity?: Capacity;
+  /** Milliseconds that hosts, images, networks and the scheduler take. */
+  delayMs?: number;
+  /** Milliseconds after which the scheduler looks at VMs again that found no room. */
+  retryMs?: number;
+  /** Milliseconds between two looks at the guests. */
+  monitorMs?: number;
 }
 
 /** An embedded oned. */
 export interface EmbeddedOned extends Oned {
   /** One call as XML-RPC carries it: the session, if any, is the first of `params`. */
   dispatch(method: string, params: readonly XmlRpcValue[]): OnedAnswer;
-  /** Stops all work and closes the file. */
-  close(): Promise<void>;
+  /** The id that the next object of a kind (`vm`, `document`, ...) gets. */
+  setNextId(kind: string, next: number): void;
+  /** A session for acting as that user, good until this process ends; undefined for an unknown user. */
+  sessionOf(userId: number): string | undefined;
+  /** Stops all work and closes the file; guests stay. */
+  close(): void;
 }
 
-/** Starts an embedded oned on its state file and takes up what was under way. */
+/** Room for some thousands of small VMs: an embedded cloud leaves it to the machine what really fits. */
+const plenty: Capacity = { cpu: 1_000_000, memory: 4 * 1024 ** 3, disk: 1024 ** 2 };
+
+function gateSecret(engine: Engine, vmId: number): ReturnType<Oned['gateSecret']> {
+  const { core } = engine;
+  const vm = core.vms.get(vmId);
+  const password = vm && tokenPassword(core, vm);
+  const ownerSession = vm && core.accounts.sessionFor(vm.uid);
+  if (!vm || password === undefined || ownerSession === undefined) return undefined;
+  return { tokenPassword: password, startTime: vm.stime, ownerSession };
+}
+
+/** Starts an embedded oned on its state file and takes up what was under way when it was last there. */
 export function createOned(options: OnedOptions): EmbeddedOned {
-  const { clock } = options;
-  const store = new Store(options.file);
-  const seconds = (): number => Math.floor(clock.now() / 1000);
-  const accounts = new Accounts(store, seconds);
-  let requests = 0;
-  const core: Core = {
-    store,
-    clock,
-    accounts,
-    documents: store.table<Document>('document'),
-    templates: store.table<VmTemplate>('vmtemplate', { indexes: ownedNameIndex }),
-    seconds,
-    requestId: () => requests,
-  };
-  store.transaction(() => accounts.initialise(options.admin));
-  const vms: Instantiation = {
-    extend: (_caller, template) => template,
-    instantiate() {
-      throw new RequestError(errno.internal, 'No host runs VMs.');
-    },
-  };
-  const methods: Methods = {
-    ...systemMethods([]),
-    ...userMethods(core),
-    ...documentMethods(core),
-    ...templateMethods(core, vms),
-  };
-  const listeners = new Set<(event: VmEvent) => void>();
-  const dispatcher = {
-    methods,
-    authenticate: (session: string) => accounts.authenticate(session),
-    transaction<R>(work: () => R): R {
-      requests = (requests + 1) % 10_000;
-      return store.transaction(work);
-    },
-  };
+  const engine = createEngine({
+    gateToken: (vmId, startTime, password) => makeToken({ vmId, startTime, tokenPassword: password }),
+    onegateEndpoint: 'http://127.0.0.1:5030',
+    endpoint: 'http://localhost:2633/RPC2',
+    capacity: plenty,
+    delayMs: 50,
+    retryMs: 1000,
+    monitorMs: 1000,
+    ...options,
+  });
   return {
-    call: (session, method, ...args) => dispatch(dispatcher, method, [session, ...args]),
-    dispatch: (method, params) => dispatch(dispatcher, method, params),
-    onVmEvent(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    gateSecret: () => undefined,
-    async close() {
-      store.close();
-    },
+    call: (session, method, ...args) => dispatch(engine, method, [session, ...args]),
+    dispatch: (method, params) => dispatch(engine, method, params),
+    onVmEvent: listener => engine.listen(listener),
+    gateSecret: vmId => gateSecret(engine, vmId),
+    sessionOf: userId => engine.core.accounts.sessionFor(userId),
+    setNextId: (kind, next) => engine.transaction(() => engine.core.store.setNextId(kind, next)),
+    close: () => engine.close(),
   };
 }

@@ -27,8 +27,6 @@ export interface OwnedKind<T extends Owned> {
   update?(object: T, template: Template, append: boolean): T;
   /** Throws when the object is in use, else does what must be done before it goes. */
   beforeDelete?(caller: Caller, object: T): void;
-  /** oned's words in front of a refusal to delete: `image`. */
-  deleteTitle?: string;
 }
 
 /** The object of that id, or the refusal. */

@@ -70,10 +70,10 @@ export class Table<T extends Stored> implements Participant {
 
   /** The objects in memory, lowest id first. */
   list(): T[] {
-    if (this.#staged.size === 0) return [...this.#live.values()].sort((a, b) => a.id - b.id);
-    const all = new Map<number, T | undefined>([...this.#live, ...this.#staged]);
-    const archived = this.#options.archived;
-    return [...all.values()].filter(object => object !== undefined && !archived?.(object)).sort((a, b) => a.id - b.id);
+    const all: T[] = [];
+    for (const object of this.#live.values()) if (!this.#staged.has(object.id)) all.push(object);
+    for (const object of this.#staged.values()) if (object && !this.#isArchived(object)) all.push(object);
+    return all.sort((a, b) => a.id - b.id);
   }
 
   /** The finished objects, lowest id first, from disk. */
@@ -84,6 +84,11 @@ export class Table<T extends Stored> implements Participant {
   /** Ids of the committed objects under that key of an index. */
   lookup(index: string, key: string | number): ReadonlySet<number> {
     return this.#indexes.get(index)?.get(key) ?? none;
+  }
+
+  /** The object in memory as it is without the current transaction. */
+  committed(id: number): T | undefined {
+    return this.#live.get(id);
   }
 
   /** What the current transaction puts; undefined stands for removed. */
@@ -176,6 +181,11 @@ export class Store {
     return table;
   }
 
+  /** Whether a transaction is under way. */
+  get inTransaction(): boolean {
+    return this.#depth > 0;
+  }
+
   /** The next free id of a kind, taken. An id that a refused request took is used up. */
   takeId(kind: string): number {
     const id = this.#counters.get(kind) ?? 0;
@@ -196,14 +206,13 @@ export class Store {
 
   /**
    * Runs `work` as one transaction: all that it puts is committed when it returns, nothing when it throws (ids
-   * that it took stay used up). `beforeCommit` sees the staged objects.
+   * that it took stay used up).
    */
-  transaction<R>(work: () => R, beforeCommit?: () => void): R {
-    if (this.#depth > 0) return work();
+  transaction<R>(work: () => R): R {
+    if (this.inTransaction) return work();
     this.#depth += 1;
     try {
       const result = work();
-      beforeCommit?.();
       this.#commit();
       return result;
     } catch (error) {
