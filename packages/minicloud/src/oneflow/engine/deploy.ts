@@ -64,8 +64,11 @@ export function roleIsUp(context: EngineContext, service: LiveService, role: Rol
 
 /** A role's VMs are all held: its children may be made, held too. */
 export function roleIsHeld(context: EngineContext, service: LiveService): void {
-  const next = rolesToDeploy(service.body, true);
-  if (next.length > 0) deployRoles(context, service, next);
+  context.later(service, STEP_MS, () => {
+    if (service.body.state !== 'HOLD') return;
+    const next = rolesToDeploy(service.body, true);
+    if (next.length > 0) deployRoles(context, service, next);
+  });
 }
 
 /** The next roles, or RUNNING when there is none left. */

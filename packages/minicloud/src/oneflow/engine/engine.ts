@@ -254,7 +254,9 @@ export class Engine implements EngineContext {
 
   #armAutoscaler(): void {
     this.#autoscaler = this.clock.after(AUTOSCALER_MS, () => {
-      for (const service of this.#services.values()) this.#guard(service, () => this.#autoscale(service));
+      // Youngest first, the order in which oned lists documents.
+      const services = [...this.#services.values()].sort((one, other) => other.id - one.id);
+      for (const service of services) this.#guard(service, () => this.#autoscale(service));
       this.#armAutoscaler();
     });
   }

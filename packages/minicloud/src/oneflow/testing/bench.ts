@@ -63,7 +63,7 @@ function connect(cloud: Oned, clock: Clock, lifeline: { alive: boolean }): { one
 
 export function createBench(options: { bootMs?: number; firstVmId?: number } = {}): Bench {
   const clock = new FakeClock(START_MS);
-  const core = createOned({ file: ':memory:', clock, driver: idleDriver, admin });
+  const core = createOned({ file: ':memory:', clock, driver: idleDriver, admin, gateToken: () => '' });
   const cloud = new StandIn({ core, clock, ...options });
   const faults: unknown[] = [];
   for (let number = 0; number < 4; number++) {
@@ -98,7 +98,7 @@ export function createBench(options: { bootMs?: number; firstVmId?: number } = {
     },
     async close() {
       await bench.flow.close();
-      await core.close();
+      core.close();
     },
   };
   return bench;

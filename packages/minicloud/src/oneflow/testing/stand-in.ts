@@ -36,6 +36,8 @@ export class StandIn implements Oned {
   readonly vms = new Map<number, TestVm>();
   /** `method arguments` of every call that a VM or network answered. */
   readonly calls: string[] = [];
+  /** Every call is refused, as when nothing listens. */
+  down = false;
   nextVmId: number;
   nextNetworkId = 2;
   /** The next boots fail. */
@@ -53,6 +55,7 @@ export class StandIn implements Oned {
   }
 
   call(session: string, method: string, ...args: XmlRpcValue[]): OnedAnswer {
+    if (this.down) return refused(method, 'Connection refused', 8192);
     const handler = this.#handlers[method];
     if (!handler) return this.#options.core.call(session, method, ...args);
     this.calls.push(`${method} ${args.map(String).join(' ')}`);
