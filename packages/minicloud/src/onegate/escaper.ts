@@ -53,7 +53,8 @@ class Scanner {
     }
     this.#out.push('"');
     this.#open = true;
-    return last;
+    // Blanks around a value are gone once oned has it; before a quote they break it, so they stay there.
+    return this.#source[last + 1] === '"' ? at : last;
   }
 
   #takeNewline(at: number): number {

@@ -9,7 +9,7 @@ export interface Token {
 const emptyValue = /=[ \t]*\r?\n/y;
 const nameWord = /[A-Za-z0-9_]+/y;
 const commentLine = /[ \t]*#[^\n]*/y;
-const bareWord = /[^ \t\r\n,[\]]+/y;
+const bareWord = /[^ \t\r\n,=[\]]+/y;
 
 function matchAt(pattern: RegExp, text: string, at: number): string | undefined {
   pattern.lastIndex = at;
@@ -79,14 +79,13 @@ export class Lexer {
     if (this.#at >= text.length) return { kind: '$end', text: '' };
     this.#value = false;
     if (text[this.#at] === '[') return this.#take('OBRACKET', 1);
-    if (text[this.#at] === '"') {
-      const end = closingQuote(text, this.#at);
-      if (end >= 0) {
-        const quoted = text.slice(this.#at + 1, end);
-        return this.#take('STRING', end + 1 - this.#at, quoted.replaceAll('\\"', '"'));
-      }
-    }
     const bare = matchAt(bareWord, text, this.#at);
-    return bare ? this.#take('STRING', bare.length, bare) : this.#nextMark();
+    const end = text[this.#at] === '"' ? closingQuote(text, this.#at) : -1;
+    // The longer one counts, as in every generated scanner: `"{"x":1}"` is one bare word, quotes included.
+    if (end >= 0 && end + 1 - this.#at >= (bare?.length ?? 0)) {
+      const quoted = text.slice(this.#at + 1, end);
+      return this.#take('STRING', end + 1 - this.#at, quoted.replaceAll('\\"', '"'));
+    }
+    return bare ? this.#take('STRING', bare.length, bare.replaceAll('\\"', '"')) : this.#nextMark();
   }
 }

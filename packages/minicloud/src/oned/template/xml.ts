@@ -57,9 +57,14 @@ function readElement(name: string, nodes: Node[]): Attribute {
   return { name: attributeName(name), value: pairs };
 }
 
+/** `<!` that opens neither a comment nor a CDATA section; the validator lets some of them pass. */
+function strayDeclaration(text: string): boolean {
+  return text.includes('<!') && /<!/.test(text.replace(/<!\[CDATA\[[\s\S]*?\]\]>|<!--[\s\S]*?-->/g, ''));
+}
+
 /** Reads a template given as XML, whatever its root is called; undefined when it is not well formed. */
 export function parseXmlTemplate(text: string): Template | undefined {
-  if (hasStrayCdataEnd(text) || XMLValidator.validate(text.trim()) !== true) return undefined;
+  if (hasStrayCdataEnd(text) || strayDeclaration(text) || XMLValidator.validate(text.trim()) !== true) return undefined;
   const roots = (parser.parse(text) as Node[]).filter(node => elementName(node) !== undefined);
   const root = roots[0];
   if (!root || roots.length !== 1) return undefined;
