@@ -18,14 +18,14 @@ const resumeSchema = z.array(z.int());
  * the ids of those that did not end in time.
  */
 export async function powerOffVms(oned: Oned, session: string, clock: Clock, files: CloudFiles): Promise<number[]> {
-  const running = vmsOf(oned, session).filter(vm => vm['STATE'] === ACTIVE && vm['LCM_STATE'] === RUNNING);
+  const running = vmsOf(oned, session).filter(vm => vm.STATE === ACTIVE && vm.LCM_STATE === RUNNING);
   const ids = running.map(idOf);
   if (ids.length === 0) return [];
   writeWhole(files.resume, `${JSON.stringify(ids)}\n`);
   for (const id of ids) oned.call(session, 'one.vm.action', 'poweroff', id);
   const deadline = clock.now() + PATIENCE;
   for (;;) {
-    const late = vmsOf(oned, session).filter(vm => ids.includes(idOf(vm)) && vm['STATE'] === ACTIVE);
+    const late = vmsOf(oned, session).filter(vm => ids.includes(idOf(vm)) && vm.STATE === ACTIVE);
     if (late.length === 0 || clock.now() >= deadline) return late.map(idOf);
     await sleep(clock, LOOK_EVERY);
   }
@@ -36,19 +36,19 @@ export function resumeVms(oned: Oned, session: string, files: CloudFiles): void 
   const ids = resumeSchema.safeParse(readJson(files.resume)).data ?? [];
   if (ids.length === 0) return;
   for (const vm of vmsOf(oned, session)) {
-    if (ids.includes(idOf(vm)) && vm['STATE'] === POWEROFF) oned.call(session, 'one.vm.action', 'resume', idOf(vm));
+    if (ids.includes(idOf(vm)) && vm.STATE === POWEROFF) oned.call(session, 'one.vm.action', 'resume', idOf(vm));
   }
   writeWhole(files.resume, '[]\n');
 }
 
 function idOf(vm: Hash): number {
-  return Number(vm['ID']);
+  return Number(vm.ID);
 }
 
 function vmsOf(oned: Oned, session: string): Hash[] {
   const answer = oned.call(session, 'one.vmpool.info', -2, -1, -1, -1);
   if (!answer.ok) return [];
-  const vms: HashValue | undefined = asHash(xmlToHash(String(answer.value))['VM_POOL'])['VM'];
+  const vms: HashValue | undefined = asHash(xmlToHash(String(answer.value)).VM_POOL).VM;
   if (vms === undefined) return [];
   return (Array.isArray(vms) ? vms : [vms]).map(asHash);
 }

@@ -28,7 +28,6 @@ export class Stage {
       clock: this.clock,
       driver: this.driver,
       admin: { name: 'oneadmin', password: 'throwaway-admin-1' },
-      gateToken: (vmId, startTime, tokenPassword) => makeToken({ vmId, startTime, tokenPassword }),
     });
     this.flow = createOneFlow({
       oned: this.oned,

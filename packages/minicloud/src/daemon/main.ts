@@ -1,0 +1,81 @@
+import { isOneFlowerError, messageOf, systemClock } from '@oneflower/contract';
+import { pino } from 'pino';
+import { cloudFiles } from '../cloud/files.ts';
+import { openCloud } from '../cloud.ts';
+import { createDummyDriver } from '../drivers/dummy.ts';
+import { createProcessDriver } from '../drivers/process/driver.ts';
+import { linuxProcesses } from '../drivers/process/proc.ts';
+import type { VmDriver } from '../interfaces.ts';
+import { type DaemonConfig, readConfig } from './config.ts';
+import { removeIdentity, writeIdentity } from './identity.ts';
+import type { DaemonMessage } from './messages.ts';
+
+/**
+ * The background service: `node main.ts DIRECTORY`. It takes its settings from the directory, tells the process that
+ * started it how the start went, and ends on SIGTERM (VMs go on) or SIGUSR2 (VMs are switched off first).
+ */
+const directory = process.argv[2] ?? '';
+const files = cloudFiles(directory);
+const log = pino({ base: { pid: process.pid } });
+
+function tell(message: DaemonMessage): void {
+  // The starter may be gone already; the log has it all.
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+}
+
+function driverOf(config: DaemonConfig): VmDriver {
+  if (config.driver === 'dummy' || !config.agentCommand) return createDummyDriver();
+  return createProcessDriver({
+    directory: files.directory,
+    clock: systemClock,
+    agentCommand: config.agentCommand,
+    onEvent: event => log.warn(event, 'agent of a VM ended'),
+  });
+}
+
+async function run(): Promise<void> {
+  const config = readConfig(files) ?? { driver: 'dummy' };
+  const cloud = await openCloud({
+    directory: files.directory,
+    driver: driverOf(config),
+    clock: systemClock,
+    ...(config.ports && { ports: config.ports }),
+    onError: error => log.error({ error: messageOf(error), stack: error instanceof Error ? error.stack : '' }, 'bug'),
+  });
+  writeIdentity(files, linuxProcesses, systemClock.now(), cloud.endpoints);
+  log.info({ endpoints: cloud.endpoints, driver: config.driver }, 'cloud is up');
+  tell({ kind: 'ready', endpoints: cloud.endpoints });
+
+  let ending = false;
+  function end(vms: boolean): void {
+    if (ending) return;
+    ending = true;
+    log.info({ vms }, 'cloud ends');
+    cloud
+      .close({ vms })
+      .then(late => {
+        if (late.length > 0) log.warn({ vms: late }, 'VMs did not end in time');
+        removeIdentity(files);
+        process.exit(0);
+      })
+      .catch(fail);
+  }
+  process.on('SIGTERM', () => end(false));
+  process.on('SIGINT', () => end(false));
+  process.on('SIGUSR2', () => end(true));
+  process.on('SIGHUP', () => undefined);
+}
+
+function fail(error: unknown): void {
+  log.fatal({ error: messageOf(error), stack: error instanceof Error ? error.stack : '' }, 'cloud failed');
+  const parts = isOneFlowerError(error)
+    ? { code: error.code, message: error.message, reason: error.reason, remedy: error.remedy, fault: error.fault }
+    : { code: 'cloud-failed', message: messageOf(error), reason: undefined, remedy: undefined, fault: 'bug' as const };
+  tell({ kind: 'failed', ...parts });
+  // Leaves the message the time to go out.
+  process.exitCode = 1;
+  if (process.connected) process.disconnect();
+  setImmediate(() => process.exit(1));
+}
+
+run().catch(fail);

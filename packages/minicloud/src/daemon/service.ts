@@ -1,0 +1,275 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Clock, OneFlowerError, sleep, systemClock } from '@oneflower/contract';
+import { type CloudFiles, cloudFiles, prepareDirectory } from '../cloud/files.ts';
+import type { CloudEndpoints } from '../cloud/front-end.ts';
+import { createProcessDriver } from '../drivers/process/driver.ts';
+import { linuxProcesses, type ProcessTable } from '../drivers/process/proc.ts';
+import { type DaemonConfig, writeConfig } from './config.ts';
+import { type DaemonIdentity, readIdentity, removeIdentity } from './identity.ts';
+import { type DaemonMessage, daemonMessageSchema } from './messages.ts';
+
+/** What happens while the service is started, stopped or reset. */
+export type DaemonProgress =
+  | { kind: 'starting'; pid: number }
+  | { kind: 'answers'; server: 'oned' | 'OneFlow' | 'OneGate'; url: string }
+  | { kind: 'ready'; endpoints: CloudEndpoints }
+  | { kind: 'ending'; pid: number; vms: boolean }
+  | { kind: 'killed'; pid: number }
+  | { kind: 'ended' }
+  | { kind: 'removed'; directory: string };
+
+export type DaemonStatus =
+  | { state: 'running'; pid: number; since: number; endpoints: CloudEndpoints; answers: boolean }
+  /** `stale`: the last service ended without saying so. `kept`: there is a state to go on from. */
+  | { state: 'stopped'; stale: boolean; kept: boolean };
+
+/** What is handed in; all of it has a default. */
+export interface DaemonSurroundings {
+  clock?: Clock;
+  processes?: ProcessTable;
+  onProgress?: (progress: DaemonProgress) => void;
+}
+
+export interface StartOptions extends DaemonSurroundings, DaemonConfig {
+  directory: string;
+  /** The service's program; a bundled command line has it elsewhere. */
+  entry?: string;
+}
+
+export interface StopOptions extends DaemonSurroundings {
+  directory: string;
+  /** Switch the VMs off first (the default), or leave them running without a cloud. */
+  vms?: boolean;
+}
+
+export interface RunningDaemon {
+  pid: number;
+  endpoints: CloudEndpoints;
+}
+
+const START_DEADLINE = 60_000;
+const ANSWER_DEADLINE = 10_000;
+const STOP_DEADLINE = 75_000;
+const LOOK_EVERY = 100;
+const LONGEST_LOG = 10 * 1024 * 1024;
+
+/**
+ * Starts the embedded cloud in the background and waits until its three servers answer. A cloud that was killed goes on
+ * where it was: same endpoints, same state, its VMs taken over.
+ *
+ * @throws OneFlowerError `cloud-running`, `cloud-address-taken`, `no-free-block`, `directory-not-writable`,
+ *   `directory-of-another-user`, `cloud-not-started`
+ */
+export async function startDaemon(options: StartOptions): Promise<RunningDaemon> {
+  const { clock = systemClock, processes = linuxProcesses, onProgress } = options;
+  const files = cloudFiles(options.directory);
+  prepareDirectory(files.directory);
+  const known = readIdentity(files, processes);
+  if (known?.alive) throw alreadyRunning(files, known.identity);
+  const { driver, agentCommand, ports } = options;
+  writeConfig(files, { driver, agentCommand, ports });
+  const child = launch(files, options.entry ?? fileURLToPath(new URL('./main.ts', import.meta.url)));
+  onProgress?.({ kind: 'starting', pid: child.pid ?? 0 });
+  let endpoints: CloudEndpoints;
+  try {
+    endpoints = await untilReady(child, files, clock);
+    await untilAnswering(endpoints, clock, onProgress);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  } finally {
+    if (child.connected) child.disconnect();
+    child.unref();
+  }
+  onProgress?.({ kind: 'ready', endpoints });
+  return { pid: child.pid ?? 0, endpoints };
+}
+
+/** Whether the cloud of a directory runs, and where it is reached. */
+export async function daemonStatus(options: DaemonSurroundings & { directory: string }): Promise<DaemonStatus> {
+  const files = cloudFiles(options.directory);
+  const known = readIdentity(files, options.processes ?? linuxProcesses);
+  if (!known?.alive) {
+    const kept = statSync(files.state, { throwIfNoEntry: false }) !== undefined;
+    return { state: 'stopped', stale: known !== undefined, kept };
+  }
+  const { pid, since, endpoints } = known.identity;
+  const answering = await Promise.all(serversOf(endpoints).map(({ url }) => answers(url)));
+  return { state: 'running', pid, since, endpoints, answers: answering.every(Boolean) };
+}
+
+/** Ends the background service; one that does not run is no error. A service that hangs is killed, its state survives that. */
+export async function stopDaemon(options: StopOptions): Promise<void> {
+  const { clock = systemClock, processes = linuxProcesses, onProgress, vms = true } = options;
+  const files = cloudFiles(options.directory);
+  const known = readIdentity(files, processes);
+  if (known?.alive) {
+    const { pid } = known.identity;
+    onProgress?.({ kind: 'ending', pid, vms });
+    processes.kill(pid, vms ? 'SIGUSR2' : 'SIGTERM');
+    if (!(await untilGone(files, processes, clock, STOP_DEADLINE))) {
+      processes.kill(pid, 'SIGKILL');
+      await untilGone(files, processes, clock, ANSWER_DEADLINE);
+      onProgress?.({ kind: 'killed', pid });
+    }
+  }
+  removeIdentity(files);
+  onProgress?.({ kind: 'ended' });
+}
+
+/** Stops the cloud and removes its state and its VMs. Files that the cloud did not make stay. */
+export async function resetCloud(options: StopOptions): Promise<void> {
+  const { clock = systemClock, processes = linuxProcesses, onProgress } = options;
+  const files = cloudFiles(options.directory);
+  if (statSync(files.directory, { throwIfNoEntry: false }) === undefined) return;
+  prepareDirectory(files.directory);
+  await stopDaemon({ ...options, vms: false });
+  const driver = createProcessDriver({
+    directory: files.directory,
+    clock,
+    processes,
+    agentCommand: { file: process.execPath, args: [] },
+  });
+  for (const id of vmFolders(files)) await driver.destroy(id);
+  const { state, block, auth, vms, resume, service, pid, log } = files;
+  for (const path of [state, `${state}-wal`, `${state}-shm`, block, auth, vms, resume, service, pid, log, `${log}.1`]) {
+    rmSync(path, { recursive: true, force: true });
+  }
+  if (readdirSync(files.directory).length === 0) rmdirSync(files.directory);
+  onProgress?.({ kind: 'removed', directory: files.directory });
+}
+
+function launch(files: CloudFiles, entry: string): ChildProcess {
+  const size = statSync(files.log, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > LONGEST_LOG) renameSync(files.log, `${files.log}.1`);
+  const log = openSync(files.log, 'a', 0o600);
+  try {
+    return spawn(process.execPath, [entry, files.directory], {
+      cwd: files.directory,
+      detached: true,
+      stdio: ['ignore', log, log, 'ipc'],
+    });
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** Waits for the service's own word. */
+async function untilReady(child: ChildProcess, files: CloudFiles, clock: Clock): Promise<CloudEndpoints> {
+  const late = new AbortController();
+  const told = new Promise<CloudEndpoints>((resolve, reject) => {
+    child.on('message', raw => {
+      const message = daemonMessageSchema.safeParse(raw).data;
+      if (message?.kind === 'ready') resolve(message.endpoints);
+      if (message?.kind === 'failed') reject(failureOf(message, files));
+    });
+    child.once('error', error => reject(notStarted(files, error.message)));
+    child.once('exit', (code, signal) => reject(notStarted(files, `it ended with ${signal ?? `code ${code}`}`)));
+  });
+  const deadline = sleep(clock, START_DEADLINE, late.signal).then(() => {
+    throw notStarted(files, `it said nothing for ${START_DEADLINE / 1000} s`);
+  });
+  try {
+    return await Promise.race([told, deadline]);
+  } finally {
+    deadline.catch(() => undefined);
+    told.catch(() => undefined);
+    late.abort(new Error('over'));
+  }
+}
+
+async function untilAnswering(
+  endpoints: CloudEndpoints,
+  clock: Clock,
+  onProgress: DaemonSurroundings['onProgress'],
+): Promise<void> {
+  const deadline = clock.now() + ANSWER_DEADLINE;
+  for (const { server, url } of serversOf(endpoints)) {
+    while (!(await answers(url))) {
+      if (clock.now() >= deadline) throw silent(server, url);
+      await sleep(clock, LOOK_EVERY);
+    }
+    onProgress?.({ kind: 'answers', server, url });
+  }
+}
+
+function serversOf(endpoints: CloudEndpoints) {
+  return [
+    { server: 'oned', url: endpoints.xmlrpc },
+    { server: 'OneFlow', url: endpoints.oneflow },
+    { server: 'OneGate', url: endpoints.onegate },
+  ] as const;
+}
+
+/** Any answer will do: without a login it is a refusal. */
+async function answers(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    await response.arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function untilGone(files: CloudFiles, processes: ProcessTable, clock: Clock, patience: number): Promise<boolean> {
+  const deadline = clock.now() + patience;
+  while (readIdentity(files, processes)?.alive) {
+    if (clock.now() >= deadline) return false;
+    await sleep(clock, LOOK_EVERY);
+  }
+  return true;
+}
+
+function vmFolders(files: CloudFiles): number[] {
+  if (statSync(files.vms, { throwIfNoEntry: false }) === undefined) return [];
+  return readdirSync(files.vms)
+    .filter(name => /^\d+$/.test(name))
+    .map(Number);
+}
+
+function failureOf(message: DaemonMessage & { kind: 'failed' }, files: CloudFiles): OneFlowerError {
+  const { code, message: text, reason, remedy, fault } = message;
+  const details = { log: files.log };
+  return new OneFlowerError({
+    code,
+    message: text,
+    fault,
+    details,
+    ...(reason && { reason }),
+    ...(remedy && { remedy }),
+  });
+}
+
+function alreadyRunning(files: CloudFiles, { pid, endpoints }: DaemonIdentity): OneFlowerError {
+  return new OneFlowerError({
+    code: 'cloud-running',
+    message: `The cloud in ${files.directory} is running already, as process ${pid} at ${endpoints.xmlrpc}.`,
+    reason: 'It was started before and not stopped.',
+    remedy: 'Use it as it is, or stop it with `oneflower cloud stop`.',
+    fault: 'user',
+    details: { pid, endpoints },
+  });
+}
+
+function notStarted(files: CloudFiles, why: string): OneFlowerError {
+  return new OneFlowerError({
+    code: 'cloud-not-started',
+    message: `The cloud's service in ${files.directory} did not start: ${why}.`,
+    reason: 'The last lines of its log say more.',
+    remedy: `Read ${files.log}, then start it again.`,
+    details: { log: files.log },
+  });
+}
+
+function silent(server: string, url: string): OneFlowerError {
+  return new OneFlowerError({
+    code: 'cloud-silent',
+    message: `${server} of the new cloud does not answer at ${url}.`,
+    reason: 'Something on this machine keeps loopback connections from passing, for example a packet filter.',
+    remedy: 'Allow connections to 127.0.0.0/8, then start the cloud again.',
+    details: { url },
+  });
+}
