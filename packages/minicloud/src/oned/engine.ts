@@ -25,6 +25,7 @@ import type { Caller, Document, VmTemplate } from './model.ts';
 import { ownedNameIndex } from './names.ts';
 import { networkTemplateMethods } from './network-templates.ts';
 import { makeNetworkReady, networkMethods } from './networks.ts';
+import { quotaMethods } from './quotas.ts';
 import { Store } from './store.ts';
 import { systemMethods } from './system.ts';
 import { Tasks } from './tasks.ts';
@@ -217,6 +218,7 @@ function allMethods(core: Core, lifecycle: Lifecycle, options: Required<OnedOpti
       configuration({ endpointPort, gateEndpoint: options.onegateEndpoint, driver: options.driver.name }),
     ),
     ...userMethods(core),
+    ...quotaMethods(core),
     ...groupMethods(core),
     ...fixedMethods(core, options.endpoint),
     ...hostMethods(core),

@@ -88,7 +88,7 @@ function allocate(core: Core, caller: Caller, text: string, datastoreId: number)
     modified: core.seconds(),
     source: '',
     path: single(template, 'PATH') ?? '',
-    format: '',
+    format: single(template, 'PATH') === undefined ? (single(template, 'FORMAT') ?? '') : '',
     fs: single(template, 'FS') ?? '',
     size,
     state: imageState.locked,
@@ -103,7 +103,7 @@ function allocate(core: Core, caller: Caller, text: string, datastoreId: number)
 export function makeImageReady(core: Core, id: number): void {
   const image = core.images.get(id);
   if (!image || image.state !== imageState.locked) return;
-  core.images.put({ ...image, state: imageState.ready, source: 'dummy_path', format: 'dummy_format' });
+  core.images.put({ ...image, state: imageState.ready, source: 'dummy_path', format: image.format || 'dummy_format' });
 }
 
 /** Images. */

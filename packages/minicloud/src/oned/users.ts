@@ -5,6 +5,7 @@ import { errno, notFound, RequestError } from './errors.ts';
 import type { Arguments, Methods } from './methods.ts';
 import type { Caller, User } from './model.ts';
 import { checkAccountName } from './names.ts';
+import { userQuotas } from './quotas.ts';
 import { element, idList } from './render.ts';
 import { cdata, merge, renderTemplate } from './template/attributes.ts';
 
@@ -84,7 +85,7 @@ export function userMethods(core: Core): Methods {
       run(caller, args) {
         const user = needUser(core, args.int(0) < 0 ? caller.id : args.int(0));
         authorize(caller, { operation: 'USE', kind: 'USER', object: asObject(user) });
-        return `<USER>${renderUser(core, user)}${noQuotas}<DEFAULT_USER_QUOTAS>${noQuotas}</DEFAULT_USER_QUOTAS></USER>`;
+        return `<USER>${renderUser(core, user)}${userQuotas(core, user)}<DEFAULT_USER_QUOTAS>${noQuotas}</DEFAULT_USER_QUOTAS></USER>`;
       },
     },
     'one.userpool.info': {
@@ -94,7 +95,8 @@ export function userMethods(core: Core): Methods {
         authorize(caller, { operation: 'USE', kind: 'USER' });
         const all = users.list().reverse();
         const rendered = all.map(
-          user => `<USER>${renderUser(core, user)}</USER><QUOTAS>${element('ID', user.id)}${noQuotas}</QUOTAS>`,
+          user =>
+            `<USER>${renderUser(core, user)}</USER><QUOTAS>${element('ID', user.id)}${userQuotas(core, user)}</QUOTAS>`,
         );
         return `<USER_POOL>${rendered.join('')}<DEFAULT_USER_QUOTAS>${noQuotas}</DEFAULT_USER_QUOTAS></USER_POOL>`;
       },

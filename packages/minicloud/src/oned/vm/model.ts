@@ -11,6 +11,9 @@ export interface HistoryRecord {
   readonly vmMad: string;
   readonly tmMad: string;
   readonly datastoreId: number;
+  /** -1 and 0 when the scheduler chose the host, -2 and -1 when an operator did. */
+  readonly planId: number;
+  readonly actionId: number;
   readonly start: number;
   readonly end: number;
   readonly prologStart: number;

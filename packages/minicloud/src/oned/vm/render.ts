@@ -25,8 +25,8 @@ const shown: Record<string, readonly string[]> = {
 function renderRecord(vm: Vm, record: HistoryRecord): string {
   const numbers: [string, number][] = [
     ['DS_ID', record.datastoreId],
-    ['PLAN_ID', -1],
-    ['ACTION_ID', 0],
+    ['PLAN_ID', record.planId],
+    ['ACTION_ID', record.actionId],
     ['PSTIME', record.prologStart],
     ['PETIME', record.prologEnd],
     ['RSTIME', record.runStart],

@@ -41,6 +41,8 @@ function record(core: Core, vm: Vm, host: Host, datastore: Datastore): HistoryRe
     vmMad: host.vmMad,
     tmMad: single(datastore.template, 'TM_MAD') ?? '',
     datastoreId: datastore.id,
+    planId: -1,
+    actionId: 0,
     start: now,
     prologStart: now,
   };
@@ -101,6 +103,6 @@ export function deployByHand(core: Core, caller: Caller, args: Arguments): numbe
   if (!deployable.includes(vm.state)) {
     throw new RequestError(errno.action, `Deploy action is not available for state ${stateName(vm)}`);
   }
-  core.vms.put(placedOn(vm, record(core, vm, host, datastore)));
+  core.vms.put(placedOn(vm, { ...record(core, vm, host, datastore), planId: -2, actionId: -1 }));
   return vm.id;
 }

@@ -1,0 +1,224 @@
+import { connect } from 'node:net';
+import { FakeClock } from '@oneflower/contract';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDummyDriver } from '../drivers/dummy.ts';
+import { coverage } from '../testing/coverage.ts';
+import { normalise, unescapeXml } from '../testing/normalise.ts';
+import { parseResponse, type RecordedResponse, type Recording, recordingsOf } from '../testing/recordings.ts';
+import { createOned, createOnedServer } from './index.ts';
+
+/** Ids that the recording gave between the recorded calls, by services that this replay does not run. */
+interface Turn {
+  before?(): void | Promise<void>;
+  after?(): void | Promise<void>;
+}
+
+const admin = { name: 'oneadmin', password: 'throwaway-admin-1' };
+const session = `${admin.name}:${admin.password}`;
+
+const clock = new FakeClock(Date.UTC(2026, 10, 23, 16, 45, 40));
+const driver = createDummyDriver({ hostName: 'host01' });
+const oned = createOned({
+  file: ':memory:',
+  clock,
+  driver,
+  admin,
+  capacity: { cpu: 800, memory: 16_777_216, disk: 20_480 },
+});
+const server = createOnedServer(oned);
+let port = 0;
+
+/** Lets hosts, images, networks, the scheduler and the driver do what they have to do. */
+async function settle(): Promise<void> {
+  await clock.advance(1100);
+}
+
+/** Lets the driver end its actions while the scheduler still waits. */
+async function letDriverAct(): Promise<void> {
+  await clock.advance(0);
+}
+
+/** Sends the recorded bytes, whole, and reads until the server closes. */
+function exchange(bytes: Buffer): Promise<RecordedResponse> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
+    socket.on('data', part => parts.push(part));
+    socket.on('error', reject);
+    socket.on('close', () => resolve(parseResponse(Buffer.concat(parts))));
+  });
+}
+
+/**
+ * What this cloud does not have or measure: loads of VMs and hosts, a host's hardware, the sizes of its
+ * datastores, gRPC. The same is cut out on both sides.
+ */
+const beyond: [RegExp, string][] = [
+  [/<MONITORING>.*?<\/MONITORING>/gs, '<MONITORING/>'],
+  [/<LAST_POLL>\w+<\/LAST_POLL>/g, ''],
+  [/<(PCI_DEVICES|NUMA_NODES)>.*?<\/\1>/gs, '<$1/>'],
+  [/<(KVM_CPU_FEATURES|KVM_CPU_MODELS|MEMORY_ENCRYPTION|MODELNAME|ENDPOINT_GRPC)>.*?<\/\1>/gs, ''],
+  [/<(TOTAL_MB|FREE_MB|USED_MB)>\d+<\/\1>/g, ''],
+  [/<(USED_DISK)>.*?<\/\1>/g, ''],
+  [
+    /<DESCRIPTION><!\[CDATA\[(?:Every new group|Holds every group|The default security|Every network).*?<\/DESCRIPTION>/gs,
+    '',
+  ],
+];
+
+function comparable(body: string): string {
+  let text = normalise(unescapeXml(body));
+  for (const [pattern, blank] of beyond) text = text.replace(pattern, blank);
+  return normalise(text);
+}
+
+const skipped = new Set(coverage.map(entry => `${entry.area}/${entry.stem}`));
+
+function call(method: string, ...args: (string | number | boolean)[]): void {
+  const answer = oned.call(session, method, ...args);
+  if (!answer.ok) throw new Error(answer.message);
+}
+
+/** Moves the network on to an address, as VMs did that came and went in between. */
+function skipTo(ip: string): void {
+  call('one.vn.hold', 1, `LEASES=[IP="${ip}"]`);
+  call('one.vn.release', 1, `LEASES=[IP="${ip}"]`);
+}
+
+/** A VM as OneFlow made it for a role. */
+function serviceVm(id: number, template: number, role: string, number: number, more = ''): void {
+  oned.setNextId('vm', id);
+  const values = 'ONEAPP_FL_FRAMEWORK="pytorch"\nONEAPP_FL_TLS_ENABLED="YES"';
+  const references = 'ONEAPP_FL_FRAMEWORK="$ONEAPP_FL_FRAMEWORK",ONEAPP_FL_TLS_ENABLED="$ONEAPP_FL_TLS_ENABLED"';
+  const context = `CONTEXT=[NETWORK="YES",TOKEN="YES",REPORT_READY="YES",SSH_PUBLIC_KEY="$USER[SSH_PUBLIC_KEY]",${references}]`;
+  const extra = `NIC=[NAME="_NIC0",NETWORK_ID="1"]\n${values}\n${context}\nROLE_NAME="${role}"\nSERVICE_ID="53"\n${more}`;
+  call('one.template.instantiate', template, `${role}_${number}_(service_53)`, false, extra, false);
+}
+
+async function terminate(...ids: number[]): Promise<void> {
+  for (const id of ids) call('one.vm.action', 'terminate-hard', id);
+  await settle();
+}
+
+let release = (): void => undefined;
+
+/** What happened around a recorded call that is not itself a recorded call. */
+const around: Record<string, Turn> = {
+  '068-host-info-monitored': { before: settle },
+  '077-image-info-ready': { before: settle },
+  '081-template-allocate': { before: settle },
+  '101-vm-info-state3-lcm2': {
+    async before() {
+      release = driver.hold('deploy');
+      await settle();
+    },
+  },
+  '102-vm-info-state3-lcm3': {
+    async before() {
+      release();
+      await settle();
+    },
+  },
+  '103-vm-info-after-onegate-put': { before: () => call('one.vm.update', 0, 'READY="YES"', 1) },
+  '122-err-vm-update-unknown': { before: () => call('one.vm.update', 0, 'LABEL="x"', 0) },
+  '130-vm-action-poweroff': { after: settle },
+  '133-vm-action-resume': { after: settle },
+  '134-vm-action-suspend': { after: settle },
+  '135-vm-action-resume-2': { after: settle },
+  '136-vm-action-stop': { after: settle },
+  '137-vm-action-resume-3': { after: settle },
+  '138-vm-action-undeploy': { after: settle },
+  '139-vm-action-resume-4': { after: settle },
+  '149-vm-updateconf': { after: settle },
+  '151-vm-attachnic': { after: settle },
+  '166-vm-deploy': { after: settle },
+  '167-vm-action-terminate': { after: settle },
+  '212-vm-action-terminate-hold': { before: settle },
+  '217-vm-info-service-vm': {
+    async before() {
+      serviceVm(4, 2, 'superlink', 0, 'ONEAPP_FL_LOG_LEVEL="INFO"');
+      await settle();
+    },
+  },
+  '221-vm-info-boot-failure': {
+    async before() {
+      skipTo('10.20.0.18');
+      driver.failNext('deploy');
+      serviceVm(15, 3, 'supernode', 5);
+      await settle();
+    },
+    after: () => terminate(4, 15),
+  },
+  '017-onetemplate-instantiate-inputs--one-template-instantiate': {
+    before() {
+      skipTo('10.20.0.25');
+      oned.setNextId('vm', 31);
+    },
+    after: settle,
+  },
+  '036-onetemplate-instantiate--one-template-instantiate': { before: () => oned.setNextId('vm', 33) },
+  '037-onevm-poweroff--one-vm-action': { after: letDriverAct },
+  '038-onevm-resume--one-vm-action': { after: letDriverAct },
+  '042-onevm-terminate--one-vm-action': { after: settle },
+  '222-vm-allocate-unplaceable': {
+    async before() {
+      await settle();
+      oned.setNextId('vm', 37);
+    },
+  },
+  '237-vm-info-no-token': { before: settle },
+  '241-vm-info-no-host': {
+    async before() {
+      call('one.template.instantiate', 3, 'nohost', false, '', false);
+      await settle();
+    },
+  },
+  '243-host-delete-in-use': { before: () => terminate(38, 40) },
+  '252-template-instantiate-context-special': { before: () => oned.setNextId('vm', 58) },
+  '253-vm-info-context-special': { before: settle },
+};
+
+/** The token of the recording stands for the one that this server made. */
+const recordedToken = '3d60fc1c035b914d81733d93797ed92bc0a72dc83aaeb3bd9acd88b68c02cd4c';
+let ourToken = recordedToken;
+
+function bytesOf(recording: Recording): Buffer {
+  // Both tokens are of one length, so the Content-Length stays true.
+  return Buffer.from(recording.request.raw.toString('latin1').replaceAll(recordedToken, ourToken), 'latin1');
+}
+
+/** The recorded calls to oned, in the order in which they were made. */
+function inOrder(): Recording[] {
+  const all = [...recordingsOf('xmlrpc'), ...recordingsOf('cli')].filter(
+    recording =>
+      (recording.area === 'xmlrpc' || recording.request.path === '/RPC2') &&
+      !skipped.has(`${recording.area}/${recording.stem}`),
+  );
+  const at = (recording: Recording): number =>
+    Date.parse((recording.response.headers.date ?? '').replace('UTC', 'GMT'));
+  return all.sort((a, b) => at(a) - at(b));
+}
+
+beforeAll(async () => {
+  port = await server.listen(0, '127.0.0.1');
+});
+
+afterAll(async () => {
+  await server.close();
+  oned.close();
+});
+
+describe('recorded calls to oned, in order', () => {
+  it.each(inOrder().map(recording => [`${recording.area}/${recording.stem}`, recording] as const))(
+    '%s',
+    async (_name, recording) => {
+      const turn = around[recording.stem];
+      await turn?.before?.();
+      const response = await exchange(bytesOf(recording));
+      await turn?.after?.();
+      if (recording.stem === '232-user-login-token') ourToken = /[0-9a-f]{64}/.exec(response.body)?.[0] ?? '';
+      expect(response.status).toBe(recording.response.status);
+      expect(comparable(response.body)).toBe(comparable(recording.response.body));
+    },
+  );
+});
