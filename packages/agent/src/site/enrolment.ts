@@ -1,0 +1,279 @@
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  type EnrolRequest,
+  type EnrolResponse,
+  isOneFlowerError,
+  messageOf,
+  type NodeStatus,
+  type Partition,
+  type StateRequest,
+  type StateResponse,
+} from '@oneflower/contract';
+import { parseOpenSshPublicKey } from '../node-key.ts';
+import { chooseLease, partitionOf } from './leases.ts';
+import { Liveness } from './liveness.ts';
+import { loadState, type NodeRecord, type SiteState, saveState } from './records.ts';
+import { nodeRemoved, refuse } from './refusals.ts';
+import type { SiteOptions } from './types.ts';
+
+/** How often OneGate is asked whether nodes' VMs still exist. */
+const vmCheckMs = 30_000;
+
+/** The nodes of a site: who is enrolled, who holds which partition. One change at a time, on disk before it is told. */
+export class Enrolment {
+  readonly liveness: Liveness;
+  training = false;
+  readonly #options: SiteOptions;
+  #state: SiteState;
+  #turn: Promise<unknown> = Promise.resolve();
+  #joined = new Map<string, string | null>();
+  #vmsCheckedAt: number;
+  /** VMs that were missing at the last look; missing twice in a row is gone. */
+  #missing = new Set<number>();
+
+  static async load(options: SiteOptions): Promise<Enrolment> {
+    return new Enrolment(options, await loadState(options.stateFile, options.clock, options.warn));
+  }
+
+  private constructor(options: SiteOptions, state: SiteState) {
+    this.#options = options;
+    this.#state = state;
+    this.#vmsCheckedAt = options.clock.now();
+    this.liveness = new Liveness(options);
+  }
+
+  /** Enrols a node; asking again gives the same id and partition, and another token. */
+  enrol(request: EnrolRequest): Promise<EnrolResponse> {
+    return this.#inTurn(async () => {
+      this.#assertFits(request);
+      const state = structuredClone(this.#state);
+      const own = state.nodes.find(({ publicKey }) => publicKey === request.publicKey);
+      const nodeId = await this.#flowerId(request);
+      const vms = await this.#liveVmIds();
+      const gone = state.nodes.filter(record => record !== own && this.#isReplaced(record, request, vms));
+      drop(state, gone);
+      const others = state.nodes.filter(record => record !== own);
+      const lease = this.#chooseLease(request, own, others, vms);
+      if (lease.takenFrom) drop(state, [lease.takenFrom]);
+      const token = randomBytes(24).toString('base64url');
+      const { name, publicKey, vmId } = request;
+      const record: NodeRecord = {
+        publicKey,
+        name,
+        vmId,
+        vmSeen: vmId !== null && (vms?.has(vmId) ?? (own?.vmId === vmId && own.vmSeen)),
+        nodeId,
+        partitionId: lease.partitionId,
+        tokenHash: hash(token),
+        enrolledAt: own?.enrolledAt ?? this.#options.clock.now(),
+      };
+      if (own) drop(state, [own], { keepInFlower: own.nodeId === nodeId });
+      state.nodes.push(record);
+      await this.#commit(state);
+      this.liveness.hear(publicKey, { phase: 'starting', restarts: 0, error: null });
+      this.#options.emit('node_enrolled', { node_id: nodeId, name, partition_id: record.partitionId });
+      await this.#tellFlower();
+      const { flowerVersion } = this.#options;
+      return { nodeId, partition: this.#partition(record), nodeToken: token, flowerVersion };
+    });
+  }
+
+  /** Takes a node's state and says how it is seen from here. */
+  async report(token: string, request: StateRequest): Promise<StateResponse> {
+    const record = this.#byToken(token);
+    this.liveness.hear(record.publicKey, request);
+    if (request.phase === 'running' && !this.liveness.isOnline(record, this.#state.nodes)) {
+      await this.liveness.listIfOld().catch(() => undefined);
+    }
+    const online = this.liveness.isOnline(record, this.#state.nodes);
+    return { online, training: this.training, partition: this.#partition(record) };
+  }
+
+  /** A node leaves for good: its lease is free, and Flower never accepts its key again. */
+  leave(token: string): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#remove([this.#byToken(token)]);
+    });
+  }
+
+  /** See {@link Site.refresh}. */
+  async refresh(): Promise<void> {
+    await this.liveness.list();
+    this.#tellComingsAndGoings();
+    await this.#inTurn(async () => {
+      await this.#removeGone();
+      await this.#tellFlower();
+    });
+  }
+
+  nodes(): NodeStatus[] {
+    return this.#state.nodes.map(record => this.#statusOf(record)).sort((a, b) => a.name.localeCompare(b.name));
+  }
+
+  #statusOf(record: NodeRecord): NodeStatus {
+    const heard = this.liveness.lastHeard(record);
+    return {
+      nodeId: record.nodeId,
+      name: record.name,
+      vmId: record.vmId,
+      partition: this.#partition(record),
+      online: this.liveness.isOnline(record, this.#state.nodes),
+      phase: this.liveness.isAway(record) ? 'away' : (heard?.state.phase ?? 'starting'),
+      error: heard?.state.error ?? null,
+      lastSeen: new Date(heard?.at ?? record.enrolledAt).toISOString(),
+    };
+  }
+
+  #assertFits({ flowerVersion, publicKey }: EnrolRequest): void {
+    const ours = this.#options.flowerVersion;
+    if (minorOf(flowerVersion) !== minorOf(ours)) {
+      throw refuse('flower-version-differs', `The node runs Flower ${flowerVersion}, the SuperLink ${ours}.`);
+    }
+    if (!parseOpenSshPublicKey(publicKey)) throw refuse('bad-request', 'The public key is not valid.');
+  }
+
+  /** Registers the key with Flower, or finds under which id Flower knows it (an answer that was lost, a damaged state). */
+  async #flowerId({ publicKey, name }: EnrolRequest): Promise<string | null> {
+    const { tls, control } = this.#options;
+    try {
+      const nodes = await this.liveness.list();
+      if (!tls) return null;
+      const known = nodes.find(node => node.publicKey === publicKey);
+      if (known?.status === 'unregistered') throw refuse(nodeRemoved, 'This key was removed from Flower for good.');
+      return known?.nodeId ?? (await control.registerNode(publicKey, name));
+    } catch (error) {
+      if (isOneFlowerError(error) && error.code === nodeRemoved) throw error;
+      throw refuse('not-ready', `Flower cannot register the node now: ${messageOf(error)}`);
+    }
+  }
+
+  #chooseLease(
+    { partitionId: wanted }: EnrolRequest,
+    own: NodeRecord | undefined,
+    others: readonly NodeRecord[],
+    vms: ReadonlySet<number> | undefined,
+  ) {
+    const { expectedNodes } = this.#options;
+    // Of a VM that OneGate still lists, silence proves nothing.
+    const isForsaken = (record: NodeRecord) =>
+      this.liveness.isForsaken(record) && !(record.vmId !== null && vms?.has(record.vmId));
+    const lease = chooseLease({ wanted, own, others, expectedNodes, isForsaken });
+    if (!lease) throw refuse('partition-taken', `Partition ${wanted} is held by another node.`);
+    return lease;
+  }
+
+  /** A node whose VM is no more, or has been set up anew with another key. */
+  #isReplaced(record: NodeRecord, request: EnrolRequest, vms: ReadonlySet<number> | undefined): boolean {
+    if (record.vmId === null || !record.vmSeen) return false;
+    if (vms && !vms.has(record.vmId)) return true;
+    if (record.vmId !== request.vmId) return false;
+    return this.liveness.isAway(record) && !this.liveness.isOnline(record, this.#state.nodes);
+  }
+
+  /** Undefined also when OneGate lists nothing at all, which cannot be true: this VM is one of the service. */
+  async #liveVmIds(): Promise<ReadonlySet<number> | undefined> {
+    const vms = await this.#options.liveVmIds().catch(() => undefined);
+    return vms && vms.size > 0 ? vms : undefined;
+  }
+
+  async #removeGone(): Promise<void> {
+    const { clock, warn } = this.#options;
+    if (clock.now() - this.#vmsCheckedAt < vmCheckMs) return;
+    this.#vmsCheckedAt = clock.now();
+    const vms = await this.#liveVmIds();
+    if (!vms) return;
+    await this.#noteSeen(vms);
+    const missing = this.#state.nodes.filter(({ vmId, vmSeen }) => vmId !== null && vmSeen && !vms.has(vmId));
+    const gone = missing.filter(({ vmId }) => vmId !== null && this.#missing.has(vmId));
+    this.#missing = new Set(missing.flatMap(({ vmId }) => (vmId === null ? [] : [vmId])));
+    for (const { name, vmId } of gone) warn(`Node ${name} is removed: its VM ${vmId} does not exist any more.`);
+    if (gone.length > 0) await this.#remove(gone);
+  }
+
+  async #noteSeen(vms: ReadonlySet<number>): Promise<void> {
+    const isNew = ({ vmId, vmSeen }: NodeRecord) => !vmSeen && vmId !== null && vms.has(vmId);
+    if (!this.#state.nodes.some(isNew)) return;
+    const nodes = this.#state.nodes.map(record => (isNew(record) ? { ...record, vmSeen: true } : record));
+    await this.#commit({ ...this.#state, nodes });
+  }
+
+  async #remove(records: readonly NodeRecord[]): Promise<void> {
+    const state = structuredClone(this.#state);
+    const keys = new Set(records.map(({ publicKey }) => publicKey));
+    drop(
+      state,
+      state.nodes.filter(({ publicKey }) => keys.has(publicKey)),
+    );
+    await this.#commit(state);
+    await this.#tellFlower();
+  }
+
+  /** On disk first: what a node was told is true after a crash, too. */
+  async #commit(state: SiteState): Promise<void> {
+    await saveState(this.#options.stateFile, state);
+    const kept = new Set(state.nodes.map(({ publicKey }) => publicKey));
+    for (const { publicKey } of this.#state.nodes) if (!kept.has(publicKey)) this.liveness.forget(publicKey);
+    this.#state = state;
+  }
+
+  /** Takes removed nodes off Flower; what fails is tried again at the next refresh. */
+  async #tellFlower(): Promise<void> {
+    const done = new Set<string>();
+    for (const nodeId of this.#state.removals) {
+      try {
+        await this.#options.control.unregisterNode(nodeId);
+        done.add(nodeId);
+      } catch (error) {
+        if (isOneFlowerError(error) && error.code === 'flower-node-unknown') done.add(nodeId);
+        else break;
+      }
+    }
+    if (done.size === 0) return;
+    await this.#commit({ ...this.#state, removals: this.#state.removals.filter(nodeId => !done.has(nodeId)) });
+  }
+
+  #tellComingsAndGoings(): void {
+    const names = new Map(this.#state.nodes.map(({ nodeId, name }) => [nodeId, name]));
+    const now = new Map(this.liveness.online.map(({ nodeId }) => [nodeId, names.get(nodeId) ?? null]));
+    const before = this.#joined;
+    this.#joined = now;
+    for (const [nodeId, name] of before) {
+      if (!now.has(nodeId)) this.#options.emit('client_leave', { node_id: nodeId, name });
+    }
+    for (const [nodeId, name] of now) {
+      if (!before.has(nodeId)) this.#options.emit('client_join', { node_id: nodeId, name });
+    }
+  }
+
+  #partition({ partitionId }: NodeRecord): Partition {
+    return partitionOf(partitionId, this.#state.nodes, this.#options.expectedNodes);
+  }
+
+  /** Tokens are found by their hash, so the time it takes tells nothing about them. */
+  #byToken(token: string): NodeRecord {
+    const tokenHash = hash(token);
+    const record = this.#state.nodes.find(candidate => candidate.tokenHash === tokenHash);
+    if (!record) throw refuse('node-token-refused', 'This token is not that of an enrolled node.');
+    return record;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+}
+
+function drop(state: SiteState, records: readonly NodeRecord[], { keepInFlower = false } = {}): void {
+  state.nodes = state.nodes.filter(record => !records.includes(record));
+  if (keepInFlower) return;
+  state.removals.push(...records.flatMap(({ nodeId }) => (nodeId === null ? [] : [nodeId])));
+}
+
+function minorOf(version: string): string {
+  return version.split('.').slice(0, 2).join('.');
+}
+
+function hash(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}

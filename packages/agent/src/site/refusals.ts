@@ -1,0 +1,36 @@
+import { type EnrolRefusal, OneFlowerError } from '@oneflower/contract';
+
+/** Beside the contract's refusals: the key was taken off Flower, which never accepts it again; the node makes another. */
+export const nodeRemoved = 'node-removed';
+
+export type Refusal = EnrolRefusal | typeof nodeRemoved;
+
+const statuses: Record<Refusal, number> = {
+  'join-token-refused': 401,
+  'node-token-refused': 401,
+  'flower-version-differs': 409,
+  'partition-taken': 409,
+  'node-removed': 410,
+  'not-ready': 503,
+  'bad-request': 400,
+};
+
+const remedies: Record<Refusal, string> = {
+  'join-token-refused': 'Set FL_JOIN_TOKEN to that of the SuperLink.',
+  'node-token-refused': 'Enrol again.',
+  'flower-version-differs': 'Set FLOWER_VERSION alike on both sides.',
+  'partition-taken': 'Give the node another partition-id in FL_NODE_CONFIG, or none.',
+  'node-removed': 'Delete the key of the node and enrol again.',
+  'not-ready': 'Try again in a few seconds.',
+  'bad-request': 'Use an agent of the same release as the SuperLink.',
+};
+
+/** A refusal of the site; its code is what the node reads. */
+export function refuse(refusal: Refusal, message: string): OneFlowerError {
+  return new OneFlowerError({
+    code: refusal,
+    message,
+    remedy: remedies[refusal],
+    details: { refusal, status: statuses[refusal] },
+  });
+}
