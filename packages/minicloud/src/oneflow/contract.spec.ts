@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { recordingsOf } from '../testing/recordings.ts';
 import { gaps } from './coverage.ts';
-import { createBench } from './testing/bench.ts';
+import { createDummyBench } from './testing/bench.ts';
 import { recordedOutcome, replay } from './testing/replay.ts';
 
 const cli = recordingsOf('cli').filter(recording => recording.stem.slice(4).startsWith('oneflow'));
@@ -10,8 +10,8 @@ const rest = recordingsOf('oneflow');
 const between = rest.findIndex(recording => recording.stem.startsWith('239-'));
 const order = [...rest.slice(0, between), ...cli, ...rest.slice(between)];
 
-describe('recorded exchanges with OneFlow', () => {
-  const bench = createBench({ bootMs: 3000, firstVmId: 4 });
+describe('recorded exchanges with OneFlow', async () => {
+  const bench = await createDummyBench({ delayMs: 2000 });
   afterAll(() => bench.close());
 
   it.each(order.map(recording => [recording.stem, recording] as const))('%s', async (stem, recording) => {

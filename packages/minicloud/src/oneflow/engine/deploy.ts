@@ -4,12 +4,14 @@ import { fillNetworks } from '../schema/networks.ts';
 import type { Role } from './body.ts';
 import { type EngineContext, seconds } from './context.ts';
 import type { LiveService } from './live.ts';
+import { stateOfNetworks } from './networks.ts';
 import { rolesToDeploy, rolesToRelease } from './order.ts';
 import { makeVms } from './vms.ts';
 import { lookAround } from './watchdog.ts';
 
 /** Between two steps of a deployment others see the state in between, as on the real server. */
 const STEP_MS = 20;
+const NETWORK_WAIT_MS = 250;
 
 /** Sets a new service going; its networks are there. */
 export function startService(context: EngineContext, service: LiveService): void {
@@ -21,8 +23,17 @@ export function startService(context: EngineContext, service: LiveService): void
 }
 
 /** From DEPLOYING_NETS on. With no role that could start, the service stays there for good. */
-export function continueAfterNetworks(context: EngineContext, service: LiveService): void {
-  context.later(service, STEP_MS, () => {
+export function continueAfterNetworks(context: EngineContext, service: LiveService, waitMs = STEP_MS): void {
+  context.later(service, waitMs, () => {
+    const networks = stateOfNetworks(context, service);
+    if (networks === 'waiting') {
+      continueAfterNetworks(context, service, NETWORK_WAIT_MS);
+      return;
+    }
+    if (networks === 'failed') {
+      service.body.enter('FAILED_DEPLOYING_NETS', seconds(context.clock));
+      return;
+    }
     const first = rolesToDeploy(service.body, false);
     if (first.length === 0) return;
     for (const role of service.body.roles) fillRole(service, role);

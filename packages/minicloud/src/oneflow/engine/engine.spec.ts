@@ -372,11 +372,13 @@ describe('a restart', () => {
     const on = bench();
     const id = await launch(on, template({ ready_status_gate: true }));
     on.cloud.run(0);
-    on.restart();
+    on.kill();
+    on.start();
     await settle(on);
     expect(vmIds(on, id)).toEqual([]);
     on.cloud.vm(0).attributes.set('READY', 'YES');
-    on.restart();
+    on.kill();
+    on.start();
     await settle(on);
     expect(vmIds(on, id)).toEqual([1, 2]);
   });
@@ -395,7 +397,8 @@ describe('a restart', () => {
       '',
       false,
     );
-    on.restart();
+    on.kill();
+    on.start();
     await settle(on);
     expect(vmIds(on, id)).toEqual([1, 2]);
     on.cloud.runAll();
@@ -410,7 +413,8 @@ describe('a restart', () => {
     on.cloud.run(3);
     await settle(on);
     await on.clock.advance(6000);
-    on.restart();
+    on.kill();
+    on.start();
     await on.clock.advance(3000);
     expect(stateOf(on, id)).toBe('COOLDOWN');
     await on.clock.advance(1500);
@@ -421,7 +425,8 @@ describe('a restart', () => {
     const on = bench();
     const id = await launchRunning(on, template({}, { cardinality: 1 }));
     scale(on, id, target);
-    on.restart();
+    on.kill();
+    on.start();
     await settle(on);
     expect(stateOf(on, id)).toBe('SCALING');
     on.cloud.runAll();
@@ -435,7 +440,8 @@ describe('a restart', () => {
     on.cloud.slowShutdowns = true;
     on.ask('DELETE', `/service/${id}`);
     on.cloud.slowShutdowns = false;
-    on.restart();
+    on.kill();
+    on.start();
     await settle(on);
     await settle(on);
     expect(on.ask('GET', `/service/${id}`).status).toBe(404);
@@ -446,7 +452,8 @@ describe('a restart', () => {
     const id = await launchRunning(on);
     on.cloud.slowShutdowns = true;
     on.ask('POST', `/service/${id}/role_action`, { action: { perform: 'remove_role', params: { role: 'supernode' } } });
-    on.restart();
+    on.kill();
+    on.start();
     on.cloud.end(1);
     on.cloud.end(2);
     await settle(on);
@@ -457,7 +464,8 @@ describe('a restart', () => {
     const on = bench();
     const id = await launchRunning(on);
     on.cloud.vm(1).state = 6;
-    on.restart();
+    on.kill();
+    on.start();
     await settle(on);
     expect([stateOf(on, id), vmIds(on, id)]).toEqual(['RUNNING', [2]]);
   });

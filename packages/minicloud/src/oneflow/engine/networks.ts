@@ -1,5 +1,6 @@
-import { arrayAt, isObject, type JsonObject, textAt } from '../json.ts';
+import { arrayAt, isObject, type JsonObject, numberAt, textAt } from '../json.ts';
 import { Refusal } from '../refusal.ts';
+import { readXml } from '../wire.ts';
 import { type EngineContext, seconds } from './context.ts';
 import type { LiveService } from './live.ts';
 
@@ -41,4 +42,29 @@ function leaveFailed(context: EngineContext, service: LiveService, error: Refusa
   service.body.log('E', error.message, now);
   service.body.enter('FAILED_DEPLOYING', now);
   context.save(service);
+}
+
+/** Network states that end the waiting. */
+const networkStates = { ready: '1', error: '5' } as const;
+
+/** How the networks are that were made for the service: drivers take their time. */
+export function stateOfNetworks(context: EngineContext, service: LiveService): 'ready' | 'waiting' | 'failed' {
+  const session = context.sessionOf(service);
+  for (const id of madeNetworks(service)) {
+    const answer = context.cloud.attempt(session, 'one.vn.info', id, false);
+    const state = 'value' in answer ? readXml(String(answer.value)).STATE : networkStates.error;
+    if (state === networkStates.error) return 'failed';
+    if (state !== networkStates.ready) return 'waiting';
+  }
+  return 'ready';
+}
+
+/** Ids of the networks that exist for this service alone. */
+export function madeNetworks(service: LiveService): number[] {
+  return arrayAt(service.body.json, 'networks_values')
+    .filter(isObject)
+    .flatMap(value => Object.values(value).filter(isObject))
+    .filter(network => network.template_id !== undefined || network.reserve_from !== undefined)
+    .map(network => numberAt(network, 'id'))
+    .filter(id => id !== undefined);
 }

@@ -1,9 +1,9 @@
-import { arrayAt, isObject, numberAt } from '../json.ts';
 import { Refusal } from '../refusal.ts';
 import type { Role } from './body.ts';
 import { type EngineContext, seconds } from './context.ts';
 import { enterRunning } from './deploy.ts';
 import type { LiveService } from './live.ts';
+import { madeNetworks } from './networks.ts';
 import { rolesToShutDown } from './order.ts';
 import { canScale, canUndeploy, isDone } from './states.ts';
 import { endVms, removeVms } from './vms.ts';
@@ -98,15 +98,11 @@ export function removeRole(context: EngineContext, service: LiveService, name: s
 
 function removeNetworks(context: EngineContext, service: LiveService): string | undefined {
   const session = context.sessionOf(service);
-  for (const value of arrayAt(service.body.json, 'networks_values').filter(isObject)) {
-    for (const network of Object.values(value).filter(isObject)) {
-      const made = network.template_id !== undefined || network.reserve_from !== undefined;
-      const id = numberAt(network, 'id');
-      if (!made || id === undefined) continue;
-      const answer = context.cloud.attempt(session, 'one.vn.delete', id);
-      if ('refused' in answer) return answer.refused;
-      delete network.id;
-    }
+  for (const id of madeNetworks(service)) {
+    const answer = context.cloud.attempt(session, 'one.vn.delete', id);
+    if (!('refused' in answer)) continue;
+    // Gone already, by an earlier try or by somebody else: nothing is in the way.
+    if ('value' in context.cloud.attempt(session, 'one.vn.info', id, false)) return answer.refused;
   }
   return undefined;
 }

@@ -106,7 +106,7 @@ function extraTemplate(
   const resolved = resolveReferences(merged, parentReader(context, service, role));
   const extra: JsonObject = {};
   for (const [key, value] of Object.entries(isObject(resolved) ? resolved : {})) {
-    if (key in contents || !sameJson(value, base[key])) extra[key] = cloneJson(value);
+    if (key in contents || !sameJson(value, base[key])) extra[key] = withoutUnconnected(value);
   }
   return templateText({ ...extra, SERVICE_ID: String(service.id), ROLE_NAME: role.name });
 }
@@ -125,6 +125,12 @@ function parentReader(
     }
     return seen.get(name);
   };
+}
+
+/** A NIC of a network that got no value is no NIC: the VM is made all the same. */
+function withoutUnconnected(value: Json): Json {
+  if (!Array.isArray(value)) return cloneJson(value);
+  return cloneJson(value.filter(item => !isObject(item) || item.NETWORK_ID !== null));
 }
 
 function sameJson(one: Json, other: Json | undefined): boolean {

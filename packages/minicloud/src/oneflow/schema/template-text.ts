@@ -18,24 +18,26 @@ export function parseTemplateText(text: string): JsonObject {
   return parsed;
 }
 
-/** Writes an object as KEY=VALUE text; objects become vectors, lists repeat their key, null an empty value. */
+/** Writes an object as KEY=VALUE text; objects become vectors, lists repeat their key, and null is left out. */
 export function templateText(template: JsonObject): string {
   const lines: string[] = [];
   for (const [key, value] of Object.entries(template)) {
-    for (const item of Array.isArray(value) ? value : [value]) lines.push(`${key} = ${attributeText(item)}`);
+    const items = Array.isArray(value) ? value : [value];
+    for (const item of items) if (item !== null) lines.push(`${key} = ${attributeText(item)}`);
   }
   return lines.join('\n');
 }
 
 function attributeText(value: Json): string {
   if (!isObject(value)) return quote(value);
-  const members = Object.entries(value).map(([key, item]) => `${key} = ${quote(item)}`);
+  const given = Object.entries(value).filter(([, item]) => item !== null);
+  const members = given.map(([key, item]) => `${key} = ${quote(item)}`);
   return `[ ${members.join(', ')} ]`;
 }
 
 /** In quotes only the quote itself is escaped; a backslash stays as it is. */
 function quote(value: Json): string {
-  const text = value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
   return `"${text.replaceAll('"', '\\"')}"`;
 }
 

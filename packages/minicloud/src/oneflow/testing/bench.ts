@@ -1,9 +1,9 @@
 import { type Clock, FakeClock } from '@oneflower/contract';
-import type { Oned, VmDriver } from '../../interfaces.ts';
-import type { EmbeddedOned } from '../../oned/index.ts';
-import { createOned } from '../../oned/index.ts';
+import type { Oned } from '../../interfaces.ts';
+import { createOned, type EmbeddedOned } from '../../oned/index.ts';
 import { createOneFlow, type OneFlow } from '../index.ts';
 import type { JsonObject } from '../json.ts';
+import { createWishfulDriver, DummyCloud } from './dummy-cloud.ts';
 import { StandIn } from './stand-in.ts';
 
 export const admin = { name: 'oneadmin', password: 'throwaway-admin-1' };
@@ -11,26 +11,17 @@ export const tester = { name: 'tester', password: 'throwaway-tester-1' };
 /** When the recordings were made. */
 const START_MS = 1_795_452_820_000;
 
-/** A driver for a core whose VMs are not used. */
-const idleDriver: VmDriver = {
-  name: 'idle',
-  deploy: async () => undefined,
-  shutdown: async () => undefined,
-  reboot: async () => undefined,
-  recontext: async () => undefined,
-  destroy: async () => undefined,
-  isRunning: async () => false,
-};
-
-/** A OneFlow over a core with two users and the VM templates 0 to 3, and VMs that the test moves. */
-export interface Bench {
+/** A OneFlow over a core with two users and the VM templates 0 to 3. */
+export interface Bench<C extends Oned = StandIn> {
   clock: FakeClock;
   core: EmbeddedOned;
-  cloud: StandIn;
+  cloud: C;
   flow: OneFlow;
   faults: unknown[];
-  /** The OneFlow ends as by `kill -9` and another one takes over. */
-  restart(): OneFlow;
+  /** The OneFlow ends as by `kill -9`: what it has not written is lost. */
+  kill(): void;
+  /** Another OneFlow takes over. */
+  start(): void;
   /** One request; bodies are JSON text or objects. */
   ask(method: string, path: string, body?: string | JsonObject, user?: { name: string; password: string }): Answer;
   close(): Promise<void>;
@@ -46,49 +37,68 @@ export function sessionText(user: { name: string; password: string }): string {
   return `${user.name}:${user.password}`;
 }
 
-/** Time and cloud for one life of a OneFlow: when it is over, timers and calls lead nowhere, as after `kill -9`. */
-function connect(cloud: Oned, clock: Clock, lifeline: { alive: boolean }): { oned: Oned; clock: Clock } {
-  return {
-    oned: {
-      call: (session, method, ...args) =>
-        lifeline.alive
-          ? cloud.call(session, method, ...args)
-          : { ok: false, message: 'gone', errno: 8192, objectId: -1 },
-      onVmEvent: listener => cloud.onVmEvent(event => lifeline.alive && listener(event)),
-      gateSecret: id => cloud.gateSecret(id),
-    },
-    clock: { now: () => clock.now(), after: (ms, run) => clock.after(ms, () => lifeline.alive && run()) },
-  };
-}
-
+/** With VMs that the test moves by hand. */
 export function createBench(options: { bootMs?: number; firstVmId?: number } = {}): Bench {
   const clock = new FakeClock(START_MS);
-  const core = createOned({ file: ':memory:', clock, driver: idleDriver, admin, gateToken: () => '' });
-  const cloud = new StandIn({ core, clock, ...options });
-  const faults: unknown[] = [];
+  const core = createCore(clock, createWishfulDriver());
+  return equip(clock, core, new StandIn({ core, clock, ...options }));
+}
+
+/** With the real core's VMs and the dummy driver: one host, network 1, network template 0. */
+export async function createDummyBench(options: { delayMs?: number; file?: string } = {}): Promise<Bench<DummyCloud>> {
+  const clock = new FakeClock(START_MS);
+  const driver = createWishfulDriver();
+  const core = createCore(clock, driver, options);
+  core.setNextId('network', 1);
+  const session = sessionText(admin);
+  const range = 'AR=[TYPE="IP4", IP="10.20.0.10", SIZE="2000"]';
+  for (const [method, ...args] of [
+    ['one.host.allocate', 'host01', 'dummy', 'dummy', -1],
+    ['one.vn.allocate', `NAME="fl-private"\nVN_MAD="dummy"\nBRIDGE="br0"\n${range}`, -1],
+    ['one.vntemplate.allocate', `NAME="vnt"\nVN_MAD="dummy"\nBRIDGE="br0"\n${range}`],
+  ] as const) {
+    const answer = core.call(session, method, ...args);
+    if (!answer.ok) throw new Error(answer.message);
+  }
+  await clock.advance(10_000);
+  return equip(clock, core, new DummyCloud(core, session, driver));
+}
+
+function createCore(
+  clock: Clock,
+  { driver }: ReturnType<typeof createWishfulDriver>,
+  options: { delayMs?: number; file?: string } = {},
+): EmbeddedOned {
+  const core = createOned({ file: ':memory:', clock, driver, admin, gateToken: () => '', ...options });
   for (let number = 0; number < 4; number++) {
-    core.call(sessionText(admin), 'one.template.allocate', `NAME="t${number}"\nCPU="1"\nMEMORY="64"`);
+    core.call(sessionText(admin), 'one.template.allocate', `NAME="t${number}"\nCPU="0.1"\nMEMORY="64"`);
   }
   core.call(sessionText(admin), 'one.user.allocate', tester.name, tester.password, 'core', [1]);
+  return core;
+}
+
+function equip<C extends Oned>(clock: FakeClock, core: EmbeddedOned, cloud: C): Bench<C> {
+  const faults: unknown[] = [];
   let lifeline = { alive: true };
   const make = () =>
     createOneFlow({
       ...connect(cloud, clock, lifeline),
-      sessionOf: id => sessionText(id === 0 ? admin : tester),
+      sessionOf: id => core.sessionOf(id) ?? '',
       onFault: error => faults.push(error),
     });
-  const bench: Bench = {
+  const bench: Bench<C> = {
     clock,
     core,
     cloud,
     flow: make(),
     faults,
-    restart() {
+    kill() {
       lifeline.alive = false;
+    },
+    start() {
       lifeline = { alive: true };
       bench.flow = make();
       bench.flow.resume();
-      return bench.flow;
     },
     ask(method, path, body = '', user = admin) {
       const text = typeof body === 'string' ? body : JSON.stringify(body);
@@ -102,4 +112,19 @@ export function createBench(options: { bootMs?: number; firstVmId?: number } = {
     },
   };
   return bench;
+}
+
+/** Time and cloud for one life of a OneFlow: when it is over, timers and calls lead nowhere, as after `kill -9`. */
+function connect(cloud: Oned, clock: Clock, lifeline: { alive: boolean }): { oned: Oned; clock: Clock } {
+  return {
+    oned: {
+      call: (session, method, ...args) =>
+        lifeline.alive
+          ? cloud.call(session, method, ...args)
+          : { ok: false, message: 'gone', errno: 8192, objectId: -1 },
+      onVmEvent: listener => cloud.onVmEvent(event => lifeline.alive && listener(event)),
+      gateSecret: id => cloud.gateSecret(id),
+    },
+    clock: { now: () => clock.now(), after: (ms, run) => clock.after(ms, () => lifeline.alive && run()) },
+  };
 }

@@ -2,6 +2,7 @@ import { normalise } from '../../testing/normalise.ts';
 import type { Recording } from '../../testing/recordings.ts';
 import type { RestAnswer } from '../rest/http.ts';
 import { type Bench, sessionText, tester } from './bench.ts';
+import type { DummyCloud } from './dummy-cloud.ts';
 import { serviceBody, story } from './story.ts';
 
 /** What came of a recorded request, in the form in which it is compared. */
@@ -22,7 +23,7 @@ export function recordedOutcome({ response }: Recording): Outcome {
  * Replays one exchange: what happened before it, then the request. The recorder polled for states, so a service is
  * read again and again while time moves on until the answer is the recorded one (or the time is up).
  */
-export async function replay(bench: Bench, recording: Recording): Promise<Outcome> {
+export async function replay(bench: Bench<DummyCloud>, recording: Recording): Promise<Outcome> {
   const number = recording.stem.slice(0, 3);
   await story[recording.area === 'cli' ? `cli${number}` : number]?.(bench);
   const expected = recordedOutcome(recording);
@@ -36,7 +37,7 @@ export async function replay(bench: Bench, recording: Recording): Promise<Outcom
   return outcome;
 }
 
-function send(bench: Bench, recording: Recording): Outcome {
+function send(bench: Bench<DummyCloud>, recording: Recording): Outcome {
   const { method, path, headers } = recording.request;
   const answer: RestAnswer = bench.flow.handle({
     method,
@@ -48,7 +49,7 @@ function send(bench: Bench, recording: Recording): Outcome {
 }
 
 /** A login token of the recording is one of that server: here the same user gets one of this server. */
-function authorization(bench: Bench, recorded: string | undefined): string | undefined {
+function authorization(bench: Bench<DummyCloud>, recorded: string | undefined): string | undefined {
   const session = Buffer.from(recorded?.replace('Basic ', '') ?? '', 'base64').toString();
   if (!/^tester:[0-9a-f]{64}$/.test(session)) return recorded;
   const token = bench.core.call(sessionText(tester), 'one.user.login', tester.name, '', 3600, -1);
@@ -56,7 +57,7 @@ function authorization(bench: Bench, recorded: string | undefined): string | und
 }
 
 /** The start time is immutable: an update that was read from the recorded service must carry ours. */
-function bodyOf(bench: Bench, { request, stem }: Recording): string {
+function bodyOf(bench: Bench<DummyCloud>, { request, stem }: Recording): string {
   if (!/service-put(-immutable|-cardinality)?$/.test(stem)) return request.body;
   const start = serviceBody(bench, request.path.split('/')[2] ?? '').start_time;
   return request.body.replace(/"start_time": \d+/, `"start_time": ${start}`);

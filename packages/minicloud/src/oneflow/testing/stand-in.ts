@@ -125,6 +125,7 @@ export class StandIn implements Oned {
     'one.vntemplate.instantiate': () => ok(this.nextNetworkId++),
     'one.vn.reserve': (_session, [id]) =>
       id === 1 ? ok(this.nextNetworkId++) : refused('one.vn.reserve', 'Error getting virtual network Pool.'),
+    'one.vn.info': (_session, [id]) => ok(`<VNET><ID>${id}</ID><STATE>1</STATE></VNET>`),
     'one.vn.delete': (_session, [id]) => ok(Number(id)),
   };
 

@@ -1,9 +1,12 @@
 import { recordedJson } from '../../testing/recordings.ts';
 import { type JsonObject, objectAt } from '../json.ts';
 import type { Bench } from './bench.ts';
+import type { DummyCloud } from './dummy-cloud.ts';
+
+type StoryBench = Bench<DummyCloud>;
 
 /** What happened in the cloud, unrecorded, before an exchange: VMs came up, wrote READY, were powered off … */
-export type Happening = (bench: Bench) => void | Promise<void>;
+export type Happening = (bench: StoryBench) => void | Promise<void>;
 
 function ready(...ids: number[]): Happening {
   return ({ cloud }) => {
@@ -46,7 +49,7 @@ function remove(...services: number[]): Happening {
 }
 
 /** The 60 expressions of the recording were posted here, which used up document ids, and deleted again. */
-function postExpressions(bench: Bench): void {
+function postExpressions(bench: StoryBench): void {
   const role = { name: 'supernode', type: 'vm', cardinality: 2, template_id: 3, min_vms: 1, max_vms: 4 };
   for (const { expression, status } of recordedJson<{ expression: string; status: number }[]>(
     'oneflow/elasticity-expressions.json',
@@ -61,7 +64,7 @@ function postExpressions(bench: Bench): void {
   }
 }
 
-function burnDocuments(bench: Bench): void {
+function burnDocuments(bench: StoryBench): void {
   for (let id = 0; id < 9; id++) {
     bench.core.call('oneadmin:throwaway-admin-1', 'one.document.allocate', `NAME="burnt"`, 200);
     bench.core.call('oneadmin:throwaway-admin-1', 'one.document.delete', id);
@@ -71,11 +74,10 @@ function burnDocuments(bench: Bench): void {
 /** What the monitoring of the two VMs showed. */
 function monitor(values: Record<string, string[]>, ...ids: number[]): Happening {
   return ({ cloud }) => {
-    for (const [name, texts] of Object.entries(values)) {
-      ids.forEach((id, index) => {
-        cloud.vm(id).monitoring.set(name, texts[index] ?? '');
-      });
-    }
+    ids.forEach((id, index) => {
+      const texts = Object.entries(values).map(([name, both]) => [name, both[index] ?? '']);
+      cloud.monitor(id, Object.fromEntries(texts));
+    });
   };
 }
 
@@ -86,32 +88,37 @@ function evaluationAttributes(first: number, second: number): Happening {
   );
 }
 
-function inCloud(change: (cloud: Bench['cloud']) => void): Happening {
+function inCloud(change: (cloud: DummyCloud) => void): Happening {
   return ({ cloud }) => change(cloud);
 }
 
-const poweroff = (id: number) => inCloud(cloud => cloud.move(id, 8));
-const resume = (id: number) => inCloud(cloud => cloud.run(id));
+const poweroff = (id: number) => inCloud(cloud => cloud.poweroff(id));
+const resume = (id: number) => inCloud(cloud => cloud.resume(id));
 const slow = inCloud(cloud => {
-  cloud.slowShutdowns = true;
+  cloud.wishes.slowShutdowns = true;
 });
 const quick = inCloud(cloud => {
-  cloud.slowShutdowns = false;
+  cloud.wishes.slowShutdowns = false;
 });
 const end = (...ids: number[]) => inCloud(cloud => ids.forEach(id => void cloud.end(id)));
 
-async function pause(bench: Bench): Promise<void> {
+async function pause(bench: StoryBench): Promise<void> {
   await bench.clock.advance(500);
 }
 
 /** Longer than a VM takes to boot. */
-async function awaitBoots(bench: Bench): Promise<void> {
+async function awaitBoots(bench: StoryBench): Promise<void> {
   await bench.clock.advance(3500);
 }
 
 /** Keyed by the number of the exchange before which it happened; `cli` numbers have that prefix. */
 export const story: Readonly<Record<string, Happening>> = {
-  '001': burnDocuments,
+  '001': all(
+    burnDocuments,
+    inCloud(cloud => {
+      cloud.setNextVmId(4);
+    }),
+  ),
   '044': postExpressions,
   '067': ready(4),
   '068': ready(5, 6),
@@ -129,10 +136,10 @@ export const story: Readonly<Record<string, Happening>> = {
   '189': poweroff(9),
   '191': resume(9),
   '192': inCloud(cloud => {
-    cloud.failBoots = true;
+    cloud.wishes.failBoots = true;
   }),
   '197': inCloud(cloud => {
-    cloud.failBoots = false;
+    cloud.wishes.failBoots = false;
   }),
   '199': ready(15),
   '207': ready(16),
@@ -141,19 +148,19 @@ export const story: Readonly<Record<string, Happening>> = {
   '211': all(
     quick,
     inCloud(cloud => {
-      cloud.failBoots = true;
+      cloud.wishes.failBoots = true;
     }),
   ),
   '217': inCloud(cloud => {
-    cloud.failBoots = false;
+    cloud.wishes.failBoots = false;
   }),
   '219': all(awaitBoots, ready(19)),
   '220': all(awaitBoots, ready(20, 21)),
   '221': inCloud(cloud => {
-    cloud.refuseShutdowns = true;
+    cloud.wishes.refuseShutdowns = true;
   }),
   '224': inCloud(cloud => {
-    cloud.refuseShutdowns = false;
+    cloud.wishes.refuseShutdowns = false;
   }),
   '227': instantiate(68, 'fl-ready'),
   '229': all(publish('FL_READY=YES', 22), instantiate(68, 'not-ready')),
@@ -168,12 +175,12 @@ export const story: Readonly<Record<string, Happening>> = {
     pause,
     remove(69, 70, 71, 72, 73, 74, 75, 76, 77),
     inCloud(cloud => {
-      cloud.nextVmId = 34;
+      cloud.setNextVmId(34);
     }),
   ),
   cli081: scale(79, 1),
   '239': inCloud(cloud => {
-    cloud.nextVmId = 41;
+    cloud.setNextVmId(41);
   }),
   '255': slow,
   '257': all(end(42), quick, pause),
@@ -184,8 +191,9 @@ export const story: Readonly<Record<string, Happening>> = {
   }, instantiate(90)),
   '274': all(
     pause,
-    bench => void bench.cloud.vm(45).attributes.set('READY', 'YES'),
-    bench => void bench.restart(),
+    bench => bench.kill(),
+    ready(45),
+    bench => bench.start(),
   ),
   '276': inCloud(cloud => {
     cloud.down = true;
@@ -217,7 +225,7 @@ export const story: Readonly<Record<string, Happening>> = {
   ),
   '300': all(
     inCloud(cloud => {
-      cloud.nextVmId = 59;
+      cloud.setNextVmId(59);
     }),
     instantiate(100),
   ),
@@ -238,7 +246,7 @@ export const story: Readonly<Record<string, Happening>> = {
 };
 
 /** The body of a service as the bench serves it now. */
-export function serviceBody(bench: Bench, id: string): JsonObject {
+export function serviceBody(bench: StoryBench, id: string): JsonObject {
   const answer = bench.ask('GET', `/service/${id}`);
   if (answer.status !== 200) return {};
   return objectAt(objectAt(objectAt(answer.json(), 'DOCUMENT'), 'TEMPLATE'), 'BODY');
