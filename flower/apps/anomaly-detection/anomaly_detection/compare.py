@@ -1,0 +1,139 @@
+"""Compares a federated model with what one node alone, and all rows in one place, would have reached.
+
+Run as ``python -m anomaly_detection.compare --model FILE --partitions N --rounds R [--json]`` with the folders of
+``oneflower`` and this app on PYTHONPATH. It uses the bundled rows, each model on the held-out rows of all
+partitions. One node alone, and all rows in one place, train for as many passes as the nodes together did in a row:
+rounds times passes a round, each with the scale of its own rows.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anomaly_detection import model
+from anomaly_detection.scaling import Scale
+from oneflower.bundled import assign_by_regime, read_shuttle
+from oneflower.model_file import ModelFileError, read_model
+from oneflower.rows import Rows, hold_out, join_rows
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One node's rows."""
+
+    train: Rows
+    held_out: Rows
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """ROC-AUC on the held-out rows of all partitions."""
+
+    federated: float
+    single: tuple[float, ...]
+    central: float
+    held_out: int
+    anomalies: int
+
+    def document(self) -> dict[str, object]:
+        """The comparison as it goes into JSON."""
+        best = max(range(len(self.single)), key=lambda place: self.single[place])
+        return {
+            "schemaVersion": 1,
+            "metric": "roc_auc",
+            "heldOutRows": self.held_out,
+            "heldOutAnomalies": self.anomalies,
+            "federated": round(self.federated, 5),
+            "bestSingle": round(self.single[best], 5),
+            "bestSinglePartition": best,
+            "single": [round(value, 5) for value in self.single],
+            "central": round(self.central, 5),
+        }
+
+
+def shards_of(partitions: int) -> list[Shard]:
+    """The bundled rows as the nodes of a federation hold them."""
+    rows = read_shuttle()
+    owners = assign_by_regime(rows, partitions)
+    return [Shard(*hold_out(rows.take(np.flatnonzero(owners == place)))) for place in range(partitions)]
+
+
+def train_alone(rows: Rows, rounds: int, plan: model.TrainingPlan) -> tuple[model.Weights, Scale]:
+    """The model of one place that has these rows and nothing else."""
+    scale = Scale.of_rows(rows.features)
+    scaled = scale.apply(rows.features)
+    weights = model.initial_weights(len(rows.columns), plan)
+    for server_round in range(1, rounds + 1):
+        weights = model.train(weights, scaled, rows.labels, plan, server_round)
+    return weights, scale
+
+
+def compare(weights: model.Weights, scale: Scale, partitions: int, rounds: int, plan: model.TrainingPlan) -> Comparison:
+    """Measure a federated model and its rivals on the same rows."""
+    shards = shards_of(partitions)
+    held_out = join_rows([shard.held_out for shard in shards])
+
+    def measure(candidate: model.Weights, its_scale: Scale) -> float:
+        return model.roc_auc(candidate, its_scale.apply(held_out.features), held_out.labels)
+
+    return Comparison(
+        federated=measure(weights, scale),
+        single=tuple(measure(*train_alone(shard.train, rounds, plan)) for shard in shards),
+        central=measure(*train_alone(join_rows([shard.train for shard in shards]), rounds, plan)),
+        held_out=len(held_out),
+        anomalies=int(held_out.labels.sum()),
+    )
+
+
+def read_federated(file: Path) -> tuple[model.Weights, Scale]:
+    """Weights and scale of a model file of this app.
+
+    :raises ModelFileError: it is not a model of this app for the bundled rows.
+    """
+    arrays = read_model(file)
+    missing = [name for name in (*model.ARRAY_NAMES, "center", "width") if name not in arrays]
+    if missing:
+        raise ModelFileError(f"Model file {file} is not one of anomaly-detection: no array {', '.join(missing)}")
+    return {name: arrays[name] for name in model.ARRAY_NAMES}, Scale(arrays["center"], arrays["width"])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the comparison. Returns 0, or 1 when the model cannot be used."""
+    options = _parser().parse_args(arguments)
+    plan = model.TrainingPlan(options.epochs, options.learning_rate, 16, options.seed)
+    try:
+        weights, scale = read_federated(options.model)
+        plan = model.TrainingPlan(plan.epochs, plan.learning_rate, weights["hidden.bias"].shape[0], plan.seed)
+        comparison = compare(weights, scale, options.partitions, options.rounds, plan)
+    except (ModelFileError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    document = comparison.document()
+    if options.json:
+        sys.stdout.write(json.dumps(document) + "\n")
+    else:
+        for name in ("federated", "bestSingle", "central"):
+            sys.stdout.write(f"{name:<12}{document[name]:.4f}\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="anomaly_detection.compare", description=(__doc__ or "").split("\n")[0])
+    defaults = model.TrainingPlan.of_run({})
+    parser.add_argument("--model", type=Path, required=True, help="model file (.npz) of a run")
+    parser.add_argument("--partitions", type=int, default=3, help="nodes that the rows were split among")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of the run")
+    parser.add_argument("--epochs", type=int, default=defaults.epochs, help="local-epochs of the run")
+    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="learning-rate of the run")
+    parser.add_argument("--seed", type=int, default=defaults.seed, help="seed of the run")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

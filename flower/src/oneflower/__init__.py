@@ -1,0 +1,1 @@
+"""What OneFlower runs inside Flower's app processes: events, data, models and the run of a ServerApp."""

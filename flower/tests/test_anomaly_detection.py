@@ -1,0 +1,149 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flwr.app import ConfigRecord, RecordDict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomaly_detection import compare, model
+from anomaly_detection.exchange import ExchangeError, agree, read_scale, scale_answer, scale_config
+from anomaly_detection.scaling import Scale
+from oneflower.model_file import write_model
+from oneflower.rows import Rows
+from oneflower.settings import RunConfigError
+
+PLAN = model.TrainingPlan.of_run({})
+
+
+def rows_of(columns: tuple[str, ...], count: int = 40) -> Rows:
+    generator = np.random.default_rng(3)
+    return Rows(columns, generator.normal(size=(count, len(columns))), generator.integers(0, 2, count))
+
+
+def federate(partitions: int, rounds: int) -> tuple[model.Weights, Scale]:
+    """What Flower does between the nodes, without Flower."""
+    shards = [shard.train for shard in compare.shards_of(partitions)]
+    columns, scale = agree({place: scale_answer(rows) for place, rows in enumerate(shards)})
+    weights = model.initial_weights(len(columns), PLAN)
+    total = sum(len(rows) for rows in shards)
+    for server_round in range(1, rounds + 1):
+        trained = [model.train(weights, scale.apply(rows.features), rows.labels, PLAN, server_round) for rows in shards]
+        weights = {
+            name: np.sum([each[name] * (len(rows) / total) for each, rows in zip(trained, shards, strict=True)], axis=0)
+            for name in weights
+        }
+    return weights, scale
+
+
+def test_three_nodes_together_beat_each_alone_and_come_near_all_rows_in_one_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights, scale = federate(3, 3)
+    file = tmp_path / "model.npz"
+    write_model({**weights, "center": scale.center, "width": scale.width}, file)
+    assert compare.main(["--model", str(file), "--partitions", "3", "--rounds", "3", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["federated"] > 0.999
+    assert result["central"] > 0.999
+    assert result["bestSingle"] == max(result["single"]) < 0.996
+    # At least five times fewer pairs of rows in the wrong order.
+    assert 1 - result["federated"] < (1 - result["bestSingle"]) / 5
+
+
+def test_compare_says_what_is_wrong_with_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare.main(["--model", str(tmp_path / "absent.npz")]) == 1
+    write_model({"a": np.zeros(1)}, tmp_path / "other.npz")
+    assert compare.main(["--model", str(tmp_path / "other.npz")]) == 1
+    assert "no array hidden.weight" in capsys.readouterr().err
+
+
+def test_training_is_the_same_every_time_and_leaves_its_input_alone() -> None:
+    rows = rows_of(("a", "b"))
+    start = model.initial_weights(2, PLAN)
+    before = {name: array.copy() for name, array in start.items()}
+    one, other = (model.train(start, rows.features, rows.labels, PLAN, 1) for _ in range(2))
+    for name in model.ARRAY_NAMES:
+        np.testing.assert_array_equal(one[name], other[name])
+        np.testing.assert_array_equal(start[name], before[name])
+        assert not np.array_equal(one[name], start[name])
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_rows_of_one_label_train_and_leave_the_roc_auc_undefined(label: int) -> None:
+    rows = rows_of(("a", "b"))
+    labels = np.full(len(rows), label)
+    trained = model.train(model.initial_weights(2, PLAN), rows.features, labels, PLAN, 1)
+    assert math.isnan(model.roc_auc(trained, rows.features, labels))
+    assert model.loss(trained, rows.features, labels) < model.loss(
+        model.initial_weights(2, PLAN), rows.features, labels
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2, 63, 65])
+def test_any_number_of_rows_can_be_trained_on(count: int) -> None:
+    rows = rows_of(("a",), count)
+    trained = model.train(model.initial_weights(1, PLAN), rows.features, rows.labels, PLAN, 1)
+    assert all(np.isfinite(array).all() for array in trained.values())
+
+
+def test_the_plan_reaches_the_training() -> None:
+    rows = rows_of(("a", "b"))
+
+    def trained(**run_config: float) -> model.Weights:
+        plan = model.TrainingPlan.of_run({key.replace("_", "-"): value for key, value in run_config.items()})
+        return model.train(model.initial_weights(2, plan), rows.features, rows.labels, plan, 1)
+
+    usual = trained()["hidden.weight"]
+    assert trained(hidden_units=5)["hidden.weight"].shape == (2, 5)
+    for changed in ({"local_epochs": 4}, {"learning_rate": 0.2}, {"seed": 2}):
+        assert not np.array_equal(trained(**changed)["hidden.weight"], usual)
+
+
+def test_bad_values_of_the_plan_are_named_together() -> None:
+    with pytest.raises(RunConfigError, match=r"local-epochs is 0.*learning-rate is nan.*hidden-units is '16'"):
+        model.TrainingPlan.of_run({"local-epochs": 0, "learning-rate": math.nan, "hidden-units": "16"})
+
+
+@given(st.lists(st.lists(st.floats(-1e100, 1e100), min_size=2, max_size=2), min_size=1, max_size=30))
+def test_scaled_rows_are_finite_whatever_the_sensors_say(table: list[list[float]]) -> None:
+    features = np.array(table)
+    scaled = Scale.of_rows(features).apply(features)
+    assert np.isfinite(scaled).all()
+
+
+def test_nodes_agree_on_the_mean_of_their_scales_by_rows() -> None:
+    columns = ("a",)
+    small = Rows(columns, np.array([[0.0], [1.0]]), np.array([0, 1]))
+    large = Rows(columns, np.array([[10.0], [14.0]] * 3), np.array([0, 1] * 3))
+    agreed, scale = agree({1: scale_answer(small), 2: scale_answer(large)})
+    assert agreed == columns
+    assert scale.center.tolist() == pytest.approx([(2 * 0.5 + 6 * 12) / 8])
+    back = read_scale(scale_config(agreed, scale), columns)
+    np.testing.assert_array_equal(back.width, scale.width)
+
+
+def test_other_columns_are_refused_by_server_and_node() -> None:
+    answers = {1: scale_answer(rows_of(("a", "b"))), 2: scale_answer(rows_of(("a", "c")))}
+    with pytest.raises(ExchangeError, match="Node 2 holds the columns a, c; other nodes hold a, b"):
+        agree(answers)
+    with pytest.raises(ExchangeError, match="about the columns a, b; this node holds b, a"):
+        read_scale(scale_config(("a", "b"), Scale.of_rows(np.ones((2, 2)))), ("b", "a"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"center": [1.0], "width": [1.0]},
+        {"center": [1.0, math.nan], "width": [1.0, 1.0]},
+        {"center": [1.0, 1.0], "width": [1.0, 0.0]},
+        {"center": [1.0, 1.0]},
+    ],
+)
+def test_a_malformed_scale_is_refused(values: dict[str, list[float]]) -> None:
+    record = ConfigRecord({"columns": ["a", "b"], "rows": 3})
+    record.update(values)
+    with pytest.raises(ExchangeError, match="malformed"):
+        agree({1: RecordDict({"scale": record})})
