@@ -78,17 +78,19 @@ export function embeddedCheck(state: () => Promise<EmbeddedState | undefined>): 
   };
 }
 
-/** Ports of a stopped embedded cloud that somebody else uses. */
+/** Addresses of a stopped embedded cloud on which somebody else listens. */
 export function portsCheck(state: () => Promise<EmbeddedState | undefined>): Check {
   return {
     id: 'ports',
     async run() {
       const found = await state();
       if (!found || found.running) return ok('No port is in the way');
-      const ports = found.urls.map(url => Number(new URL(url).port)).filter(port => port > 0);
-      const taken: number[] = [];
-      for (const port of ports) if (!(await isFree(port))) taken.push(port);
-      if (taken.length === 0) return ok(`The ports of the embedded cloud are free (${ports.join(', ')})`);
+      const addresses = found.urls.map(url => new URL(url));
+      const taken: string[] = [];
+      for (const { host, hostname, port } of addresses) if (!(await isFree(hostname, Number(port)))) taken.push(host);
+      if (taken.length === 0) {
+        return ok(`The addresses of the embedded cloud are free (${addresses.map(({ host }) => host).join(', ')})`);
+      }
       return {
         status: 'error',
         message: `Another process listens on ${taken.join(', ')}, which the embedded cloud uses.`,
@@ -98,10 +100,10 @@ export function portsCheck(state: () => Promise<EmbeddedState | undefined>): Che
   };
 }
 
-function isFree(port: number): Promise<boolean> {
+function isFree(host: string, port: number): Promise<boolean> {
   return new Promise(resolve => {
     const server = createServer();
     server.once('error', () => resolve(false));
-    server.listen({ host: '127.0.0.1', port, exclusive: true }, () => server.close(() => resolve(true)));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }

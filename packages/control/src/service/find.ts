@@ -37,6 +37,30 @@ export async function findService(cloud: Cloud, nameOrId: string): Promise<Servi
   });
 }
 
+/**
+ * The name of the only Flower service, for commands that were given none.
+ * @throws OneFlowerError `service-not-found`, `service-ambiguous`.
+ */
+export async function onlyService(cloud: Cloud): Promise<string> {
+  const services = await listFlowerServices(cloud);
+  const [service, ...others] = services;
+  if (service && others.length === 0) return service.name;
+  if (!service) {
+    throw new OneFlowerError({
+      code: 'service-not-found',
+      message: 'The cloud has no Flower service.',
+      remedy: 'Deploy one with oneflower deploy.',
+      fault: 'user',
+    });
+  }
+  throw new OneFlowerError({
+    code: 'service-ambiguous',
+    message: `There are several services: ${services.map(({ name }) => name).join(', ')}.`,
+    remedy: 'Give the name of the one that is meant.',
+    fault: 'user',
+  });
+}
+
 function isFlower(service: Service): boolean {
   const names = service.roles.map(role => role.name);
   return names.includes(roleNames.superlink) && names.includes(roleNames.supernode);

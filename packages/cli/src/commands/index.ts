@@ -1,0 +1,33 @@
+import type { CommandGroup, CommandSpec } from '../command/spec.ts';
+import { reset } from './cloud/reset.ts';
+import { start } from './cloud/start.ts';
+import { status as cloudStatus } from './cloud/status.ts';
+import { stop as stopCloud } from './cloud/stop.ts';
+import { completion } from './completion.ts';
+import { remove } from './delete.ts';
+import { deploy } from './deploy.ts';
+import { doctor } from './doctor.ts';
+import { download } from './model/download.ts';
+import { list as listModels } from './model/list.ts';
+import { list as listRuns } from './run/list.ts';
+import { logs } from './run/logs.ts';
+import { stop as stopRun } from './run/stop.ts';
+import { submit } from './run/submit.ts';
+import { watch } from './run/watch.ts';
+import { scale } from './scale.ts';
+import { status } from './status.ts';
+import { variables } from './variables.ts';
+
+/** All commands, in the order of help. */
+export const commands: readonly (CommandSpec | CommandGroup)[] = [
+  deploy,
+  status,
+  scale,
+  remove,
+  { name: 'run', summary: 'Runs of a service', verbs: [listRuns, submit, watch, logs, stopRun] },
+  { name: 'model', summary: 'Models that a service keeps', verbs: [listModels, download] },
+  { name: 'cloud', summary: 'The embedded cloud on this machine', verbs: [start, stopCloud, cloudStatus, reset] },
+  variables,
+  doctor,
+  completion,
+];

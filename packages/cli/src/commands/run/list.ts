@@ -1,0 +1,28 @@
+import { openRuns } from '../../command/access.ts';
+import type { CommandSpec } from '../../command/spec.ts';
+import { renderTable } from '../../output/table.ts';
+import { formatMetrics, safe } from '../../output/text.ts';
+
+export const list: CommandSpec = {
+  name: 'list',
+  summary: 'List the runs of a service, latest first',
+  arguments: [{ name: '[name]', help: 'name of the service (default: the only one)' }],
+  cloud: true,
+  examples: ['oneflower run list', 'oneflower run list sensors --json'],
+  async run(input) {
+    const { listRuns } = await import('@oneflower/control');
+    const runs = await listRuns(await openRuns(input, input.arguments[0]));
+    const rows = runs.map(run => [
+      run.runId,
+      run.app,
+      run.status,
+      `${run.round}${run.rounds === null ? '' : `/${run.rounds}`}`,
+      run.startedAt ?? '-',
+      run.model ? 'yes' : 'no',
+      formatMetrics(run.metrics),
+    ]);
+    const head = ['RUN', 'APP', 'STATUS', 'ROUND', 'STARTED', 'MODEL', 'METRICS'];
+    const text = runs.length === 0 ? 'There are no runs.\n' : `${safe(renderTable(head, rows))}\n`;
+    return { document: { runs }, text };
+  },
+};

@@ -1,0 +1,27 @@
+import type { RunsContext } from '@oneflower/control';
+import { openRuns } from '../../command/access.ts';
+import { textOption } from '../../command/options.ts';
+import type { CommandResult, CommandSpec } from '../../command/spec.ts';
+import { formatMetrics, safe } from '../../output/text.ts';
+
+export const watch: CommandSpec = {
+  name: 'watch',
+  summary: 'Follow a run until it has ended',
+  description: 'Goes on by itself when the connection is lost. Exits with 1 when the run has failed or was stopped.',
+  arguments: [{ name: '[name]', help: 'name of the service (default: the only one)' }],
+  options: [{ flags: '-r, --run <id>', help: 'the run (default: the one under way, or the latest)' }],
+  cloud: true,
+  examples: ['oneflower run watch', 'oneflower run watch sensors --run 7'],
+  async run(input) {
+    return watchToEnd(await openRuns(input, input.arguments[0]), textOption(input.options, 'run'));
+  },
+};
+
+export async function watchToEnd(runs: RunsContext, runId: string | undefined): Promise<CommandResult> {
+  const { watchRun } = await import('@oneflower/control');
+  const run = await watchRun(runs, runId);
+  const metrics = formatMetrics(run.metrics);
+  const details = run.details === '' ? '' : ` (${run.details})`;
+  const text = `Run ${run.runId} is ${run.status}${details}${metrics === '' ? '' : `: ${metrics}`}.\n`;
+  return { document: { run }, text: safe(text), exitCode: run.status === 'completed' ? 0 : 1 };
+}

@@ -1,0 +1,73 @@
+import type { FlowerEvent } from '@oneflower/contract';
+import { formatBytes, formatDuration, formatMetrics } from './text.ts';
+
+/** An event of a service in one line; undefined for one that tells an operator nothing new. */
+export function describeEvent({ event, data }: FlowerEvent): string | undefined {
+  switch (event) {
+    case 'boot_started':
+      return `SuperLink: ${data.reboot ? 'boots again' : 'boots'} (agent ${data.version})`;
+    case 'boot_step':
+      return `SuperLink: ${data.step} ${data.outcome}${data.attempts > 1 ? `, ${data.attempts} attempts` : ''} (${seconds(data.seconds)})`;
+    case 'boot_ready':
+      return `SuperLink: ready after ${seconds(data.seconds)}`;
+    case 'boot_failed':
+      return `SuperLink: not ready, ${data.step} failed (${data.code})`;
+    case 'process_started':
+      return data.restarts > 0 ? `SuperLink: ${data.name} restarted (${data.restarts})` : undefined;
+    case 'process_ended': {
+      const how = data.signal ?? `exit code ${data.exit_code}`;
+      return `SuperLink: ${data.name} ended (${how}), restart in ${seconds(data.restart_in_seconds)}`;
+    }
+    case 'node_enrolled':
+      return `SuperNode ${data.name} enrolled${data.partition_id === null ? '' : `, partition ${data.partition_id}`}`;
+    case 'client_join':
+      return `SuperNode ${data.name ?? data.node_id} online`;
+    case 'client_leave':
+      return `SuperNode ${data.name ?? data.node_id} offline`;
+    case 'run_submitted':
+      return `Run ${data.run_id}: ${data.app} submitted`;
+    case 'run_ended':
+      return `Run ${data.run_id}: ${data.status} after ${data.rounds_done} rounds${data.details === '' ? '' : ` (${data.details})`}`;
+    case 'model_saved':
+      return `Run ${data.run_id}: model kept (${data.file}, ${formatBytes(data.bytes)})`;
+    case 'training_start':
+      return `Run ${data.run_id}: training starts, ${data.num_rounds} rounds with ${data.strategy}`;
+    case 'round_start':
+      return undefined;
+    case 'round_end':
+      return describeRound(data);
+    case 'client_failure':
+      return `Round ${data.round}: SuperNode ${data.node_id} failed: ${data.error}`;
+    case 'training_end':
+      return `Run ${data.run_id}: training done, ${data.total_rounds} rounds in ${seconds(data.total_duration_seconds)}`;
+    case 'model_written':
+      return undefined;
+    case 'data_loaded':
+      return `Data: ${data.rows} rows from ${data.source === 'folder' ? 'the data folder' : 'the bundled set'}, ${data.held_out} held out`;
+    case 'data_refused':
+      return `Data refused: ${data.file}${data.line === null ? '' : `, line ${data.line}`}: ${data.error}`;
+    default:
+      return undefined;
+  }
+}
+
+/** What is going on after an event, for the live line. */
+export function activityAfter({ event, data }: FlowerEvent): string | undefined {
+  if (event === 'round_start') return `Round ${data.round} with ${data.num_clients_selected} SuperNodes`;
+  if (event === 'run_submitted') return `Run ${data.run_id}: Flower starts the app`;
+  if (event === 'boot_ready') return 'Waiting for SuperNodes';
+  return undefined;
+}
+
+type RoundEnd = Extract<FlowerEvent, { event: 'round_end' }>['data'];
+
+function describeRound(data: RoundEnd): string {
+  const failed = data.num_clients_failed > 0 ? `, ${data.num_clients_failed} failed` : '';
+  const metrics = formatMetrics(data.metrics);
+  const nodes = `${data.num_clients_responded} SuperNodes${failed}, ${seconds(data.round_duration_seconds)}`;
+  return `Round ${data.round}: ${metrics === '' ? '' : `${metrics} `}(${nodes})`;
+}
+
+function seconds(value: number): string {
+  return value < 10 ? `${value.toFixed(1)} s` : formatDuration(value * 1000);
+}
