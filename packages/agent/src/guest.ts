@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { chmod, chown, lstat, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Clock, messageOf, type Settings } from '@oneflower/contract';
@@ -115,6 +116,8 @@ export class Guest {
   async prepareFolders(): Promise<void> {
     const { layout, owner } = this;
     for (const [path, mode, ours] of foldersOf(layout)) await ensureFolder(path, mode, ours ? undefined : owner);
+    // The operator's own data keeps the owner and the modes that it has.
+    if (!existsSync(layout.data)) await ensureFolder(layout.data, 0o755, owner);
     await this.#authorizeKeys();
   }
 
@@ -169,7 +172,6 @@ function foldersOf(layout: Layout): [string, number, boolean][] {
     [join(layout.flowerState, 'tmp'), 0o700, false],
     [layout.flowerHome, 0o700, false],
     [layout.ca, 0o700, true],
-    [layout.data, 0o755, false],
     // Passable, so that Flower's user reaches apps/; what is in it is closed by the modes of the files.
     [layout.state, 0o711, true],
     [layout.models, 0o700, true],
@@ -179,7 +181,12 @@ function foldersOf(layout: Layout): [string, number, boolean][] {
   ];
 }
 
-async function ensureFolder(path: string, mode: number, owner: FileOwner | undefined): Promise<void> {
+/**
+ * Makes a folder, or corrects its mode and owner.
+ *
+ * @throws OneFlowerError `state_write_failed`
+ */
+export async function ensureFolder(path: string, mode: number, owner: FileOwner | undefined): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode });
     if (!(await lstat(path)).isDirectory()) {

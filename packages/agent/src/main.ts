@@ -4,6 +4,7 @@ import { isOneFlowerError, systemClock } from '@oneflower/contract';
 import { Agent } from './agent.ts';
 import { Guest } from './guest.ts';
 import { createEventHub } from './journal/event-hub.ts';
+import { createTail } from './journal/tail.ts';
 import { layoutOf } from './layout.ts';
 import { createLog } from './log/log.ts';
 import { flowerOwner, readOptions } from './options.ts';
@@ -32,6 +33,11 @@ export async function main(args: string[]): Promise<void> {
   if (leftovers > 0) log.warning(`${leftovers} processes of an agent that died were still there; they are ended.`);
   const supervisor = createSupervisor({ clock, log, emit: events.emit, guest: layout.root, graceMs });
   const guest = new Guest({ options, layout, clock, log, events, supervisor, owner });
+  const tail = await createTail({
+    ...{ file: layout.appEvents, positionFile: join(layout.state, 'journal.json'), clock, log },
+    take: event => events.take(event),
+  });
+  tail.start();
   const reboot = events.kept().length > 0;
   await new Agent({ guest, machineOf }).run({ stop: stop.signal, contextChanged }, reboot);
 }

@@ -1,7 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatHostPort, type HostPort, parseCertificateNames, profileOf, sleep } from '@oneflower/contract';
+import {
+  formatHostPort,
+  type HostPort,
+  type OneFlowerError,
+  parseCertificateNames,
+  profileOf,
+  roleNames,
+  sleep,
+} from '@oneflower/contract';
+import type { GateService } from '@oneflower/opennebula/onegate';
 import { certificateName, listenAddress, ownAddress, publishedAddress } from './addresses.ts';
 import { type BootOutcome, type BootSurroundings, runSteps } from './boot/engine.ts';
 import { superLinkSteps } from './boot/superlink-steps.ts';
@@ -11,6 +20,7 @@ import { type ControlApi, createControlApi } from './flower-control/index.ts';
 import { createGate } from './gate/index.ts';
 import type { Gate } from './gate/types.ts';
 import type { Guest } from './guest.ts';
+import type { OperatorApi } from './operator/types.ts';
 import { assertPortFree } from './ports.ts';
 import { base64, ready } from './publication/attributes.ts';
 import { probeFleet } from './publication/probe.ts';
@@ -18,7 +28,10 @@ import type { Attributes } from './publication/publisher.ts';
 import { runReadyScript } from './publication/ready-script.ts';
 import { Replaceable } from './replaceable.ts';
 import type { RoleMachine } from './role.ts';
+import { RunService } from './runs/service.ts';
 import { writeConnection } from './runs/submit.ts';
+import { createSite, type Site } from './site/index.ts';
+import { watchSuperLink } from './superlink-watch.ts';
 import { type FlowerSetting, superLinkPorts, superLinkProcesses } from './supervision/flower.ts';
 import { startFailed } from './supervision/supervisor.ts';
 
@@ -32,8 +45,11 @@ export class SuperLink implements RoleMachine {
   readonly guest: Guest;
   readonly #gate = new Replaceable<Gate>();
   readonly #control = new Replaceable<ControlApi>();
+  readonly #operator = new Replaceable<OperatorApi>();
   #certificates: Certificates | undefined;
   #joinToken = '';
+  #site: { key: string; value: Site } | undefined;
+  #runs: RunService | undefined;
 
   constructor(guest: Guest) {
     this.guest = guest;
@@ -41,6 +57,16 @@ export class SuperLink implements RoleMachine {
 
   get certificates(): Certificates | undefined {
     return this.#certificates;
+  }
+
+  get site(): Site {
+    if (!this.#site) throw new Error('The site has not been opened yet');
+    return this.#site.value;
+  }
+
+  get runs(): RunService {
+    if (!this.#runs) throw new Error('The runs have not been opened yet');
+    return this.#runs;
   }
 
   /** Flower's Control API; there once Flower was started. */
@@ -104,27 +130,50 @@ export class SuperLink implements RoleMachine {
     }
   }
 
-  /** Step: the gate, with enrolment behind it. */
-  async openGate(): Promise<void> {
+  /** Step: enrolment and runs, as they were left. */
+  async openSite(): Promise<void> {
     this.#joinToken = await this.#ensureJoinToken();
+    const { layout, clock, events, log, release, settings } = this.guest;
+    const tls = this.#certificates !== undefined;
+    const expectedNodes = Math.max(settings.FL_MIN_AVAILABLE_CLIENTS, await this.#roleSize());
+    const facts = { joinToken: this.#joinToken, flowerVersion: release.version, tls, expectedNodes };
+    const key = JSON.stringify({ ...facts, control: this.#certificates?.caPem });
+    if (this.#site?.key !== key) {
+      const value = await createSite({
+        ...facts,
+        stateFile: join(layout.state, 'site.json'),
+        control: this.control,
+        clock,
+        liveVmIds: () => this.#liveVmIds(),
+        emit: events.emit,
+        warn: message => log.warning(message),
+      });
+      this.#site = { key, value };
+    }
+    this.#runs ??= await RunService.open({
+      guest: this.guest,
+      control: () => this.control,
+      flower: () => this.flower,
+      onlineNodes: () => this.#site?.value.onlineCount() ?? 0,
+    });
+  }
+
+  /** Step: the gate. */
+  async openGate(): Promise<void> {
     const { fleet } = superLinkPorts(this.flower.version, this.flower.loopback);
-    const upstream = { ...fleet, caPem: this.#certificates?.caPem };
-    const key = { listen: this.gateAddress, upstream, tls: this.#certificates !== undefined };
-    const kind = profileOf(this.flower.version)?.fleet;
     const tls = this.#certificates;
-    const fresh = !this.#gate.isMadeOf(key);
-    const gate = await this.#gate.ensure(key, async () => {
+    const options = { listen: this.gateAddress, upstream: { ...fleet, caPem: tls?.caPem }, tls };
+    const gate = await this.#gate.ensure(this.#keyOf({ ...options, version: this.flower.version }), async () => {
       const made = createGate({
-        listen: this.gateAddress,
-        tls,
-        upstream,
-        fleet: kind,
-        site: (_, response) => response.end(),
+        ...options,
+        fleet: profileOf(this.flower.version)?.fleet,
+        site: (request, response) => this.site.handle(request, response),
+        onBadClient: (address, reason) => this.guest.log.warning(`A client at ${address} is turned away: ${reason}`),
       });
       await made.listen();
       return made;
     });
-    if (!fresh && tls) gate.reloadTls(tls, tls.caPem);
+    if (tls) gate.reloadTls(tls, tls.caPem);
   }
 
   /** Step, and the watchdog's question: does the Fleet API answer through the gate? */
@@ -149,12 +198,20 @@ export class SuperLink implements RoleMachine {
     return runSteps(superLinkSteps, this, surroundings, signal);
   }
 
-  async watch(signal: AbortSignal): Promise<void> {
-    for (;;) await sleep(this.guest.clock, 2000, signal);
+  watch(signal: AbortSignal): Promise<void> {
+    return watchSuperLink(this, signal);
+  }
+
+  /** Why Flower does not answer, when that is because it does not live. */
+  flowerTrouble(): OneFlowerError | undefined {
+    const state = this.guest.supervisor.state(flowerProcess);
+    return state && !state.running ? startFailed(flowerProcess, state) : undefined;
   }
 
   async stop(): Promise<void> {
+    await this.#operator.close();
     await this.#gate.close();
+    await this.#runs?.close();
     await this.guest.supervisor.stop();
     await this.#control.close();
   }
@@ -182,6 +239,28 @@ export class SuperLink implements RoleMachine {
     ];
     const names = [...new Set(hosts)].map(certificateName);
     return [...names, ...parseCertificateNames(settings.FL_CERT_EXTRA_SAN).names];
+  }
+
+  /** A certificate that is renewed is swapped, not a reason to listen anew. */
+  #keyOf<T extends { tls: unknown }>(options: T): unknown {
+    return JSON.parse(
+      JSON.stringify(options, (name, value) => (name === 'tls' || name === 'caPem' ? value !== undefined : value)),
+    );
+  }
+
+  /** The VMs of the service's SuperNodes that exist; undefined while that cannot be known. */
+  async #liveVmIds(): Promise<ReadonlySet<number> | undefined> {
+    const role = await this.#nodeRole();
+    return role && new Set(role.nodes.map(({ id }) => id));
+  }
+
+  async #roleSize(): Promise<number> {
+    return (await this.#nodeRole())?.cardinality ?? 0;
+  }
+
+  async #nodeRole(): Promise<GateService['roles'][number] | undefined> {
+    const service = await this.guest.oneGate?.service().catch(() => undefined);
+    return service?.roles.find(({ name }) => name === roleNames.supernode);
   }
 
   /** The operator's join token, or one that is made once and kept. */

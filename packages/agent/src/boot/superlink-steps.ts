@@ -22,6 +22,15 @@ export const superLinkSteps: readonly BootStep<SuperLink>[] = [
     run: (superLink, signal) => superLink.startFlower(signal),
   },
   {
+    name: 'site',
+    does: 'Loads enrolments, partition leases and runs as they were left.',
+    deadlineSeconds: 30,
+    retry: 'never',
+    failure: 'fatal',
+    code: 'state_write_failed',
+    run: superLink => superLink.openSite(),
+  },
+  {
     name: 'gate',
     does: 'Opens the gate on FL_FLEET_API_ADDRESS: Fleet API and enrolment.',
     deadlineSeconds: 15,

@@ -19,8 +19,8 @@ export interface EventHub {
   emit: EventSink;
   /** Takes in an event that our code inside Flower has written, with its own time. */
   take(event: FlowerEvent): void;
-  /** Events with a number above `after`, at most 500; waits up to `waitMs` for the first. */
-  page(after: number, waitMs: number): Promise<{ events: NumberedEvent[]; next: number }>;
+  /** Events with a number above `after`, at most 500; waits up to `waitMs` for the first, or until `signal`. */
+  page(after: number, waitMs: number, signal?: AbortSignal): Promise<{ events: NumberedEvent[]; next: number }>;
   /** Calls `listener` for every event from here on. */
   listen(listener: (event: NumberedEvent) => void): void;
   /** All that is kept, oldest first. */
@@ -91,15 +91,17 @@ export async function createEventHub({ file, clock, log, keep = 5000 }: EventHub
   return {
     emit: (event, data) => add(event, new Date(clock.now()).toISOString(), data),
     take: ({ event, timestamp, data }) => add(event, timestamp, data),
-    async page(seq, waitMs) {
-      if (after(seq).length === 0 && waitMs > 0) {
+    async page(seq, waitMs, signal) {
+      if (after(seq).length === 0 && waitMs > 0 && !signal?.aborted) {
         await new Promise<void>(resolve => {
           const timer = clock.after(waitMs, wake);
           function wake(): void {
             timer.cancel();
+            signal?.removeEventListener('abort', wake);
             waiters = waiters.filter(other => other !== wake);
             resolve();
           }
+          signal?.addEventListener('abort', wake, { once: true });
           waiters.push(wake);
         });
       }
@@ -114,7 +116,12 @@ export async function createEventHub({ file, clock, log, keep = 5000 }: EventHub
 
 async function load(file: string): Promise<NumberedEvent[]> {
   const text = await readFile(file, 'utf8').catch(() => '');
-  return text.split('\n').flatMap(parseLine);
+  const entries: NumberedEvent[] = [];
+  for (const entry of text.split('\n').flatMap(parseLine)) {
+    // What was written twice around a compaction counts once.
+    if (entry.seq > (entries.at(-1)?.seq ?? 0)) entries.push(entry);
+  }
+  return entries;
 }
 
 /** The last line may be cut short by a power cut. */

@@ -44,11 +44,14 @@ export async function listModels(layout: Layout): Promise<ModelManifest[]> {
   return manifests.filter(manifest => manifest !== undefined).sort((a, b) => b.savedAt.localeCompare(a.savedAt));
 }
 
-/** The file of a run's model, or undefined when none is kept. */
-export async function modelFileOf(layout: Layout, runId: string): Promise<string | undefined> {
+/** A run's model and its manifest, or undefined when none is kept. */
+export async function modelFileOf(
+  layout: Layout,
+  runId: string,
+): Promise<{ path: string; manifest: ModelManifest } | undefined> {
   if (!/^\d{1,20}$/.test(runId)) return undefined;
   const manifest = await readManifest(join(layout.models, runId, manifestFile));
-  return manifest ? join(layout.models, runId, modelFile) : undefined;
+  return manifest && { path: join(layout.models, runId, modelFile), manifest };
 }
 
 async function readManifest(file: string): Promise<ModelManifest | undefined> {

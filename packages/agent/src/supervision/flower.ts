@@ -46,7 +46,7 @@ export function superLinkProcesses(setting: FlowerSetting, certificates: Certifi
     ...['--isolation', settings.FL_ISOLATION],
   ]);
   // Flower reads its certificate once: a new one has to look like another process.
-  if (certificates) link.env.ONEFLOWER_CERTIFICATE = certificateId(certificates);
+  if (certificates) link.env.ONEFLOWER_CERTIFICATE = contentId(certificates.certificatePem);
   if (settings.FL_ISOLATION !== 'process') return [link];
   const trust = certificates ? ['--root-certificates', certificates.caFile] : ['--insecure'];
   return [link, flowerProcess(setting, 'flower-superexec', [...trust, '--runtime-api-address', formatHostPort(http)])];
@@ -55,15 +55,20 @@ export function superLinkProcesses(setting: FlowerSetting, certificates: Certifi
 /** How a SuperNode joins. */
 export interface JoinSetting {
   gate: HostPort;
-  /** CA file and key file; absent without TLS. */
-  trust: { caFile: string; keyFile: string } | undefined;
+  /** The CA, and the node's key; absent without TLS. */
+  trust: { caFile: string; caPem: string; keyFile: string } | undefined;
   nodeConfig: string;
+}
+
+/** Where a SuperNode's Flower serves its own apps. */
+export function superNodePort(loopback: string): HostPort {
+  return { host: loopback, port: ports.supernodeRuntime };
 }
 
 /** The processes of a SuperNode. */
 export function superNodeProcesses(setting: FlowerSetting, join: JoinSetting): ProcessSpec[] {
   const { settings, loopback } = setting;
-  const runtime = { host: loopback, port: ports.supernodeRuntime };
+  const runtime = superNodePort(loopback);
   const node = flowerProcess(setting, 'flower-supernode', [
     ...['--superlink', formatHostPort(join.gate)],
     ...(join.trust
@@ -75,6 +80,7 @@ export function superNodeProcesses(setting: FlowerSetting, join: JoinSetting): P
     ...unlessZero('--max-retries', settings.FL_MAX_RETRIES),
     ...unlessZero('--max-wait-time', settings.FL_MAX_WAIT_TIME),
   ]);
+  if (join.trust) node.env.ONEFLOWER_CERTIFICATE = contentId(join.trust.caPem);
   if (settings.FL_ISOLATION !== 'process') return [node];
   const exec = ['--insecure', '--runtime-api-address', formatHostPort(runtime)];
   return [node, flowerProcess(setting, 'flower-superexec', exec)];
@@ -135,6 +141,6 @@ function unlessZero(flag: string, value: number): string[] {
   return value === 0 ? [] : [flag, String(value)];
 }
 
-function certificateId({ certificatePem }: Certificates): string {
-  return createHash('sha256').update(certificatePem).digest('hex').slice(0, 16);
+function contentId(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }

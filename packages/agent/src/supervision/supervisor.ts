@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { type Clock, sleep, type Timer } from '@oneflower/contract';
+import { type Clock, type OneFlowerError, sleep, type Timer } from '@oneflower/contract';
 import { failure } from '../failure.ts';
 import type { EventSink } from '../journal/event-hub.ts';
 import type { Log } from '../log/log.ts';
@@ -166,7 +166,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 }
 
 /** The error of a process that ends as soon as it is started, with what it said last. */
-export function startFailed(name: string, state: ProcessState): Error {
+export function startFailed(name: string, state: ProcessState): OneFlowerError {
   const said = state.lastLines.slice(-5).join('\n');
   return failure(
     'flower_start_failed',

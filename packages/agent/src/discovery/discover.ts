@@ -1,0 +1,56 @@
+import { isOneFlowerError, messageOf, roleNames } from '@oneflower/contract';
+import { attributeText, type OnegateClient } from '@oneflower/opennebula/onegate';
+import { failure } from '../failure.ts';
+import { type Advertised, chooseNode, chooseSource, type DiscoveryInput } from './decide.ts';
+
+/** A SuperLink that was found, and whether the same question may have another answer later. */
+export interface Found {
+  advertised: Advertised;
+  from: 'address' | 'references' | 'onegate';
+}
+
+const published = ['FL_READY', 'FL_ENDPOINT', 'FL_TLS', 'FL_CA_CERT', 'FL_JOIN_TOKEN'] as const;
+
+/**
+ * Looks for the SuperLink once. The caller asks again until it is there.
+ *
+ * @throws OneFlowerError `discovery_failed`
+ */
+export async function discover(
+  input: Omit<DiscoveryInput, 'oneGate'>,
+  oneGate: Pick<OnegateClient, 'service'> | undefined,
+): Promise<Found> {
+  const source = chooseSource({ ...input, oneGate: oneGate !== undefined });
+  if (source.from !== 'onegate') return source;
+  if (!oneGate) throw failure('discovery_failed', 'OneGate is not available.', { fault: 'bug' });
+  try {
+    return { from: 'onegate', advertised: await askOneGate(oneGate) };
+  } catch (error) {
+    if (source.otherwise) return { from: 'references', advertised: source.otherwise };
+    throw error;
+  }
+}
+
+/** Only the extended service shows what its VMs have published. */
+async function askOneGate(oneGate: Pick<OnegateClient, 'service'>): Promise<Advertised> {
+  const service = await oneGate.service({ extended: true }).catch((error: unknown) => {
+    const said = isOneFlowerError(error) ? error.explain() : `${messageOf(error)}.`;
+    throw failure('discovery_failed', `OneGate cannot be asked for the SuperLink: ${said}`, {
+      reason: 'OneGate, or OneFlow or oned behind it, is not there, or the token of this VM is refused.',
+      remedy: 'Check ONEGATE_ENDPOINT and the cloud; or set FL_SUPERLINK_ADDRESS.',
+      fault: 'environment',
+      cause: error,
+    });
+  });
+  const role = service.roles.find(({ name }) => name === roleNames.superlink);
+  if (!role) throw failure('discovery_failed', `The service ${service.name} has no role ${roleNames.superlink}.`);
+  const nodes = role.nodes.map(node => ({
+    attributes: Object.fromEntries(published.map(name => [name, attributeText(node.userTemplate, name)])),
+  }));
+  const chosen = chooseNode(nodes);
+  if (chosen) return chosen;
+  throw failure('discovery_failed', 'No VM of the superlink role says yet that it is ready.', {
+    reason: 'The SuperLink is still booting, or it has failed: its FL_ERROR says why.',
+    remedy: 'Wait, or look at the SuperLink.',
+  });
+}

@@ -1,0 +1,32 @@
+import type { SuperLinkStatus } from '@oneflower/contract';
+import type { OperatorSource } from './operator/types.ts';
+import { listModels, modelFileOf } from './runs/models.ts';
+import type { SuperLink } from './superlink.ts';
+import { agentVersion } from './version.ts';
+
+/** What the operator API shows of a SuperLink. */
+export function operatorSource(superLink: SuperLink): OperatorSource {
+  const { guest } = superLink;
+  return {
+    status: async () => statusOf(superLink),
+    runs: async () => superLink.runs.keeper.list(),
+    submit: (archive, runConfig) => superLink.runs.submit(archive, runConfig),
+    stop: runId => superLink.runs.stop(runId),
+    logs: (runId, after) => superLink.runs.logs(runId, after),
+    events: (after, waitMs, signal) => guest.events.page(after, waitMs, signal),
+    models: () => listModels(guest.layout),
+    modelFile: runId => modelFileOf(guest.layout, runId),
+  };
+}
+
+function statusOf({ guest, certificates, site, runs }: SuperLink): SuperLinkStatus {
+  return {
+    flowerVersion: guest.release.version,
+    agentVersion,
+    tls: certificates !== undefined,
+    useCase: guest.settings.FL_USE_CASE,
+    waitingFor: runs.keeper.waitingFor(),
+    nodes: site.nodes(),
+    run: runs.keeper.current() ?? null,
+  };
+}

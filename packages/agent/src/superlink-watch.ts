@@ -1,0 +1,60 @@
+import { isOneFlowerError, messageOf, type OneFlowerError, sleep } from '@oneflower/contract';
+import { asFailure } from './failure.ts';
+import { notReady } from './publication/attributes.ts';
+import type { SuperLink } from './superlink.ts';
+
+const pauseMs = 1000;
+const probeEveryMs = 5000;
+/** Flower that was killed is back sooner: what is published need not flap. */
+const toleratedMs = 15_000;
+/** A certificate this close to its end is renewed even in the middle of a run, which a restart of Flower ends. */
+const urgentMs = 24 * 3600 * 1000;
+
+/**
+ * Keeps what a SuperLink has published true and its nodes and runs up to date. Ends when the certificate is due, so
+ * that the boot steps renew it.
+ */
+export async function watchSuperLink(superLink: SuperLink, signal: AbortSignal): Promise<void> {
+  const { clock, log } = superLink.guest;
+  let lastGood = clock.now();
+  let nextProbe = clock.now() + probeEveryMs;
+  let trouble: string | undefined;
+  for (;;) {
+    await sleep(clock, pauseMs, signal);
+    await superLink.site.refresh().catch((error: unknown) => {
+      log.debug(`The nodes cannot be read at present: ${messageOf(error)}`);
+    });
+    await superLink.runs.keeper.tick();
+    const training = superLink.runs.keeper.isTraining();
+    superLink.site.setTraining(training);
+    if (isRenewalDue(superLink, training)) return;
+    if (clock.now() < nextProbe) continue;
+    nextProbe = clock.now() + probeEveryMs;
+    const error = await probe(superLink);
+    if (!error) {
+      if (trouble !== undefined) log.info('The Fleet API answers again.');
+      trouble = undefined;
+      lastGood = clock.now();
+      await superLink.publishReady();
+      continue;
+    }
+    if (trouble !== error.message) log.warning(error.explain());
+    trouble = error.message;
+    if (clock.now() - lastGood >= toleratedMs) await superLink.guest.publish(notReady('superlink', error));
+  }
+}
+
+/** The probe's failure; where Flower does not live long enough to answer, that it does not. */
+async function probe(superLink: SuperLink): Promise<OneFlowerError | undefined> {
+  try {
+    await superLink.probe();
+    return undefined;
+  } catch (error) {
+    return superLink.flowerTrouble() ?? (isOneFlowerError(error) ? error : asFailure(error, 'health_check_timeout'));
+  }
+}
+
+function isRenewalDue({ certificates, guest }: SuperLink, training: boolean): boolean {
+  if (!certificates) return false;
+  return guest.clock.now() >= certificates.renewAt + (training ? urgentMs : 0);
+}

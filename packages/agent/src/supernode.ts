@@ -1,0 +1,265 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type EnrolResponse,
+  formatHostPort,
+  type HostPort,
+  isOneFlowerError,
+  type OneFlowerError,
+  type Partition,
+  parseHostPort,
+  parseNodeConfig,
+  type StateResponse,
+  sleep,
+} from '@oneflower/contract';
+import { type BootOutcome, type BootSurroundings, runSteps } from './boot/engine.ts';
+import { superNodeSteps } from './boot/supernode-steps.ts';
+import { checkReadable } from './data-folder.ts';
+import { decideTrust, type Trust } from './discovery/decide.ts';
+import { discover, type Found } from './discovery/discover.ts';
+import { failure } from './failure.ts';
+import { writeFileAtomic } from './files.ts';
+import { ensureFolder, type Guest } from './guest.ts';
+import { ensureNodeKey, type NodeKey } from './node-key.ts';
+import { assertPortFree } from './ports.ts';
+import { ready } from './publication/attributes.ts';
+import { runReadyScript } from './publication/ready-script.ts';
+import { Replaceable } from './replaceable.ts';
+import type { RoleMachine } from './role.ts';
+import { createSiteClient, nodeRemoved, type SiteClient } from './site/index.ts';
+import { watchNode } from './supernode-watch.ts';
+import { type FlowerSetting, nodeConfigWith, superNodePort, superNodeProcesses } from './supervision/flower.ts';
+import { startFailed } from './supervision/supervisor.ts';
+
+const flowerProcess = 'flower-supernode';
+const toleratedRestarts = 3;
+const onlinePauseMs = 500;
+
+/** The SuperNode's part of the agent: what its boot steps bring about. */
+export class SuperNode implements RoleMachine {
+  readonly role = 'supernode';
+  readonly guest: Guest;
+  readonly #site = new Replaceable<SiteClient>();
+  #found: Found | undefined;
+  #trust: Trust | undefined;
+  #key: NodeKey | undefined;
+  #enrolment: EnrolResponse | undefined;
+  /** The SuperLink that was found is gone: its successor may be elsewhere. */
+  #lost = false;
+  #knownCa: string | undefined;
+
+  constructor(guest: Guest) {
+    this.guest = guest;
+  }
+
+  boot(surroundings: BootSurroundings, signal: AbortSignal): Promise<BootOutcome> {
+    return runSteps(superNodeSteps, this, surroundings, signal);
+  }
+
+  /** Step: where the SuperLink is. */
+  async discover(): Promise<void> {
+    const { settings, context, oneGate } = this.guest;
+    const input = { address: settings.FL_SUPERLINK_ADDRESS, references: context.references, lost: this.#lost };
+    this.#found = await discover(input, oneGate);
+    this.guest.log.info(`The SuperLink is at ${this.#found.advertised.endpoint}.`);
+  }
+
+  /** Step: how it is trusted. */
+  async decideTrust(): Promise<void> {
+    const { settings, layout, owner } = this.guest;
+    const trust = decideTrust(settings.FL_TLS_ENABLED, settings.FL_SSL_CA_CERTFILE, this.#advertised);
+    this.#trust = trust;
+    if (trust.mode === 'insecure') {
+      if (trust.warning) this.guest.warnOnce(trust.warning);
+      return;
+    }
+    if (this.#knownCa !== undefined && this.#knownCa !== trust.caPem) {
+      this.guest.log.warning('The SuperLink has another CA certificate than before: it was replaced.');
+    }
+    this.#knownCa = trust.caPem;
+    await ensureFolder(layout.certs, 0o700, owner);
+    await writeFileAtomic(this.#caFile, trust.caPem, { mode: 0o644, owner });
+  }
+
+  /** Step: who this node is. */
+  async prepareKey(): Promise<void> {
+    const { layout, owner } = this.guest;
+    await ensureFolder(layout.certs, 0o700, owner);
+    this.#key = await ensureNodeKey(layout.nodeKey, owner);
+  }
+
+  /** Step: the SuperLink knows this node. */
+  async enrol(): Promise<void> {
+    const { settings, context, release } = this.guest;
+    const caPem = this.#trust?.mode === 'tls' ? this.#trust.caPem : undefined;
+    const joinToken = settings.FL_JOIN_TOKEN || this.#advertised.joinToken;
+    if (!joinToken) throw joinTokenMissing();
+    const options = { endpoint: this.gateAddress, caPem, joinToken };
+    const site = await this.#site.ensure(options, async () => createSiteClient(options));
+    const given = parseNodeConfig(settings.FL_NODE_CONFIG)?.['partition-id'];
+    const request = {
+      name: context.vmName,
+      flowerVersion: release.version,
+      vmId: context.vmId,
+      partitionId: typeof given === 'number' ? given : null,
+    };
+    try {
+      this.#enrolment = await site.enrol({ ...request, publicKey: this.#publicKey });
+    } catch (error) {
+      if (!isOneFlowerError(error) || error.details.refusal !== nodeRemoved) throw error;
+      await this.#renewKey();
+      this.#enrolment = await site.enrol({ ...request, publicKey: this.#publicKey });
+    }
+  }
+
+  /** Step: the data can be read. */
+  async checkData(signal: AbortSignal): Promise<void> {
+    await checkReadable(this.guest.layout.data, this.guest.owner, signal);
+  }
+
+  /** Step: Flower runs as this node. */
+  async startFlower(): Promise<void> {
+    const { supervisor, settings } = this.guest;
+    const trust = this.#trust?.mode === 'tls' ? { caFile: this.#caFile, caPem: this.#trust.caPem } : undefined;
+    const keys = Object.keys(parseNodeConfig(settings.FL_NODE_CONFIG) ?? {});
+    const specs = superNodeProcesses(this.#flower, {
+      gate: this.gateAddress,
+      trust: trust && { ...trust, keyFile: this.guest.layout.nodeKey },
+      nodeConfig: nodeConfigWith(settings.FL_NODE_CONFIG, keys, this.enrolment.partition),
+    });
+    if (!supervisor.state(flowerProcess)) await assertPortFree(superNodePort(this.#flower.loopback), flowerProcess);
+    const unclean = await readFile(this.#sessionFile, 'utf8').then(
+      () => !supervisor.state(flowerProcess),
+      () => false,
+    );
+    if (unclean) this.#sayRefused();
+    await writeFileAtomic(this.#sessionFile, '', { mode: 0o600 });
+    await supervisor.ensure(specs);
+  }
+
+  /** Step: the SuperLink sees this node. */
+  async waitOnline(signal: AbortSignal): Promise<void> {
+    const before = this.restarts;
+    while (!(await this.askState(this.#phase, null)).online) {
+      const state = this.guest.supervisor.state(flowerProcess);
+      if (state?.killed) this.#sayRefused();
+      if (state && !state.running && this.restarts - before >= toleratedRestarts) {
+        throw failure('node_not_online', startFailed(flowerProcess, state).message);
+      }
+      await sleep(this.guest.clock, onlinePauseMs, signal);
+    }
+    this.#lost = false;
+  }
+
+  /** Step: the operator's own probe. */
+  async runReadyScript(signal: AbortSignal): Promise<void> {
+    const path = this.guest.settings.READY_SCRIPT_PATH;
+    if (path !== '') await runReadyScript(this.guest.layout.root, path, signal);
+  }
+
+  /** Step: tells the world. */
+  async publishReady(): Promise<void> {
+    const { nodeId, partition } = this.enrolment;
+    await this.guest.publish({
+      FL_ROLE: 'supernode',
+      FL_VERSION: this.guest.release.version,
+      FL_NODE_ID: nodeId ?? '',
+      FL_PARTITION_ID: String(partition.id),
+      FL_NODE_READY: 'YES',
+      ...ready(this.guest.settings.REPORT_READY),
+    });
+  }
+
+  async watch(signal: AbortSignal): Promise<void> {
+    this.#lost = await watchNode(this, signal);
+  }
+
+  async stop(): Promise<void> {
+    await this.guest.supervisor.stop();
+    // Flower was asked to end and has told the SuperLink: its key is free.
+    await rm(this.#sessionFile, { force: true });
+    await this.#site.close();
+  }
+
+  get gateAddress(): HostPort {
+    const address = parseHostPort(this.#advertised.endpoint);
+    if (!address) throw new Error(`${this.#advertised.endpoint} is no HOST:PORT`);
+    return address;
+  }
+
+  /** The address does not change: it was given by a person. */
+  get isStatic(): boolean {
+    return this.#found?.from === 'address';
+  }
+
+  get partition(): Partition {
+    return this.enrolment.partition;
+  }
+
+  get restarts(): number {
+    return this.guest.supervisor.state(flowerProcess)?.restarts ?? 0;
+  }
+
+  get enrolment(): EnrolResponse {
+    if (!this.#enrolment) throw new Error('The node has not been enrolled yet');
+    return this.#enrolment;
+  }
+
+  /** Tells the SuperLink how this node is, and hears whether it is online. */
+  async askState(phase: 'starting' | 'running' | 'failed', error: string | null): Promise<StateResponse> {
+    const site = this.#site.value;
+    if (!site) throw failure('superlink_unreachable', `There is no connection to ${formatHostPort(this.gateAddress)}.`);
+    return site.state(this.enrolment.nodeToken, { phase, restarts: this.restarts, error });
+  }
+
+  get #publicKey(): string {
+    if (!this.#key) throw new Error('The node has no key yet');
+    return this.#key.publicKey;
+  }
+
+  /** Flower never accepts a key again that was taken off it. */
+  async #renewKey(): Promise<void> {
+    this.guest.log.warning(
+      'The SuperLink has taken this node off for good: it makes another key and joins as a new node.',
+    );
+    await this.guest.supervisor.stop();
+    await rm(this.guest.layout.nodeKey, { force: true });
+    await this.prepareKey();
+  }
+
+  get #advertised(): Found['advertised'] {
+    if (!this.#found) throw new Error('The SuperLink has not been found yet');
+    return this.#found.advertised;
+  }
+
+  get #flower(): FlowerSetting {
+    const { layout, settings, release, addresses, owner } = this.guest;
+    return { layout, settings, version: release.version, bin: release.bin, loopback: addresses.loopback, owner };
+  }
+
+  get #phase(): 'starting' | 'running' {
+    return this.guest.supervisor.state(flowerProcess)?.running ? 'running' : 'starting';
+  }
+
+  get #caFile(): string {
+    return join(this.guest.layout.certs, 'ca.crt');
+  }
+
+  /** There while Flower has a session with the SuperLink that was not ended in an orderly way. */
+  get #sessionFile(): string {
+    return join(this.guest.layout.state, 'session');
+  }
+
+  #sayRefused(): void {
+    this.guest.warnOnce(
+      'Flower was killed on this node: the SuperLink refuses its key until the old session has timed out, about a minute. Trying until then.',
+    );
+  }
+}
+
+function joinTokenMissing(): OneFlowerError {
+  return failure('enrolment_refused', 'There is no join token to ask for enrolment with.', {
+    reason: 'FL_JOIN_TOKEN is empty and the SuperLink has published none.',
+    remedy: 'Set FL_JOIN_TOKEN to that of the SuperLink.',
+  });
+}
