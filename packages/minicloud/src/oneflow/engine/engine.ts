@@ -82,7 +82,9 @@ export class Engine implements EngineContext {
     this.#stopListening();
     this.#autoscaler?.cancel();
     for (const service of this.#services.values()) {
-      if (service.changed) this.save(service);
+      this.#guard(service, () => {
+        if (service.changed) this.save(service);
+      });
       service.stopTimers();
     }
     this.#services.clear();
@@ -103,13 +105,15 @@ export class Engine implements EngineContext {
   /** The service with that id, with everything written that has happened; undefined when it is not known. */
   service(id: number): LiveService | undefined {
     const service = this.#services.get(id);
-    if (service?.changed) this.save(service);
-    return service;
+    if (service?.changed) this.#guard(service, () => this.save(service));
+    return this.#services.get(id);
   }
 
   /** Writes everything that has happened: for those who read documents in oned itself. */
   saveAll(): void {
-    for (const service of this.#services.values()) if (service.changed) this.save(service);
+    for (const service of this.#services.values()) {
+      if (service.changed) this.#guard(service, () => this.save(service));
+    }
   }
 
   scale(service: LiveService, role: Role, cardinality: number, force: boolean): void {
@@ -163,8 +167,8 @@ export class Engine implements EngineContext {
     try {
       this.cloud.update(this.sessionOf(service), service.id, service.body.json);
     } catch (error) {
-      if (!(error instanceof Refusal && error.status === 404)) throw error;
-      this.forget(service);
+      if (error instanceof Refusal && error.status === 404) this.forget(service);
+      throw error;
     }
   }
 
@@ -280,7 +284,8 @@ export class Engine implements EngineContext {
     try {
       run();
     } catch (error) {
-      this.#options.onFault?.(error);
+      // Somebody deleted the document in oned itself: the service is given up, and that is no fault.
+      if (this.#services.has(service.id)) this.#options.onFault?.(error);
     }
   }
 }

@@ -104,15 +104,15 @@ function resumeRole(context: EngineContext, service: LiveService, role: Role): v
   switch (role.state) {
     case 'DEPLOYING':
       context.watch.wait(service, role.name, 'deploy', role.vmIds);
-      // READY written while nobody listened is seen at once.
-      context.watch.recheck(service, role.name);
+      // READY written while nobody listened is seen at once. VMs that went off with the cloud come back with it.
+      context.watch.recheck(service, role.name, false);
       break;
     case 'HOLD':
       context.watch.wait(service, role.name, 'hold', role.vmIds);
       break;
     case 'SCALING':
       continueScaling(context, service, role);
-      context.watch.recheck(service, role.name);
+      context.watch.recheck(service, role.name, false);
       break;
     case 'UNDEPLOYING':
       shutDownRole(context, service, role);

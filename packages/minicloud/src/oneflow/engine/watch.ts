@@ -87,14 +87,19 @@ export class VmWatch {
     else this.#settle(service, role);
   }
 
-  /** Looks at what a role waits for: the exact question of the gate, VMs that failed, VMs that are gone. */
-  recheck(service: LiveService, role: string): void {
+  /**
+   * Looks at what a role waits for: the exact question of the gate, VMs that failed, VMs that are gone.
+   *
+   * @param parkedCounts whether a VM that somebody stopped is no longer waited for
+   */
+  recheck(service: LiveService, role: string, parkedCounts = true): void {
     const wait = service.waits.get(role);
     if (!wait || wait.pending.size === 0) return;
     let failed = false;
     for (const vmId of wait.pending) {
       const condition = this.conditionOf(vmId);
       if (hasFailed(condition)) failed = true;
+      else if (isParked(condition) && !parkedCounts) continue;
       else if (this.#isThereAfterAll(service, wait.kind, vmId, condition)) wait.pending.delete(vmId);
     }
     if (failed) {

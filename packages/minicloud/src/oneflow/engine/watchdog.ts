@@ -13,7 +13,10 @@ export function workOffIncidents(context: EngineContext, service: LiveService): 
   const byRole = new Map<string, number[]>();
   for (const vmId of service.incidents) {
     const role = context.watch.roleOf(vmId);
-    if (role !== undefined) byRole.set(role, [...(byRole.get(role) ?? []), vmId]);
+    if (role === undefined) continue;
+    const group = byRole.get(role);
+    if (group) group.push(vmId);
+    else byRole.set(role, [vmId]);
   }
   service.incidents.clear();
   for (const [name, vmIds] of byRole) {

@@ -35,6 +35,8 @@ export class DummyCloud implements Oned {
   /** Every call is refused, as when nothing listens. */
   down = false;
   readonly wishes: Wishes;
+  /** How often each method was called. */
+  readonly counts = new Map<string, number>();
   readonly #core: EmbeddedOned;
   readonly #session: string;
   readonly #finish: (vmId: number) => void;
@@ -48,6 +50,7 @@ export class DummyCloud implements Oned {
   }
 
   call(session: string, method: string, ...args: XmlRpcValue[]): OnedAnswer {
+    this.counts.set(method, (this.counts.get(method) ?? 0) + 1);
     if (this.down) return { ok: false, message: `[${method}] Connection refused`, errno: 8192, objectId: -1 };
     const answer = this.#core.call(session, method, ...args);
     const load = method === 'one.vm.info' ? this.#monitoring.get(Number(args[0])) : undefined;

@@ -38,6 +38,8 @@ export class StandIn implements Oned {
   readonly calls: string[] = [];
   /** Every call is refused, as when nothing listens. */
   down = false;
+  /** Who made VMs. */
+  readonly sessions: string[] = [];
   nextVmId: number;
   nextNetworkId = 2;
   /** The next boots fail. */
@@ -134,6 +136,7 @@ export class StandIn implements Oned {
     if (!known.ok) {
       return refused('one.template.instantiate', `Error getting virtual machine template [${templateId}].`);
     }
+    this.sessions.push(session);
     const id = this.nextVmId++;
     this.vms.set(id, {
       id,
