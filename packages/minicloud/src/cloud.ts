@@ -13,7 +13,7 @@ import {
   type FrontEndLock,
   stockPorts,
 } from './cloud/front-end.ts';
-import { seedCloud } from './cloud/seed.ts';
+import { seedCloud, untilSeedUsable } from './cloud/seed.ts';
 import { powerOffVms, resumeVms } from './cloud/vms.ts';
 import type { Oned, VmDriver } from './interfaces.ts';
 import { createOned, createOnedServer, type EmbeddedOned, type OnedServer } from './oned/index.ts';
@@ -114,6 +114,7 @@ class Parts {
     const adminSession = loginOf(files);
     const oned = this.#startOned(endpoints, adminSession);
     seedCloud(oned, adminSession, block, driver.name);
+    await untilSeedUsable(oned, adminSession, clock);
     const flow = createOneFlow({
       oned,
       clock,

@@ -1,6 +1,7 @@
-import { OneFlowerError } from '@oneflower/contract';
+import { type Clock, OneFlowerError, sleep } from '@oneflower/contract';
 import type { XmlRpcValue } from '@oneflower/opennebula';
 import type { Oned } from '../interfaces.ts';
+import { poolOf } from '../onegate/vm-json.ts';
 import type { Block } from './front-end.ts';
 
 /** Names of what a fresh embedded cloud has ready for a deployment. */
@@ -19,6 +20,10 @@ const IMAGE_SIZE_MB = '2048';
 /** What the drivers of datastores and networks are called: they have nothing to copy or to plug in. */
 const NOTHING_TO_DO = 'dummy';
 const ALL = [-2, -1, -1];
+/** Ready; of images also in use. */
+const USABLE = ['1', '2'];
+const PATIENCE = 5_000;
+const LOOK_EVERY = 20;
 
 /**
  * Gives a fresh cloud what a deployment needs: a host, datastores, the image `OneFlower` and the network `oneflower` with
@@ -39,7 +44,7 @@ export function seedCloud(oned: Oned, session: string, block: Block, driver: str
     });
   };
   const missing = (pool: string, name: string, filter: number[] = ALL): boolean =>
-    !String(call(pool, ...filter)).includes(`<NAME>${name}</NAME>`);
+    !poolOf(String(call(pool, ...filter))).some(object => object.NAME === name);
 
   if (missing('one.hostpool.info', seedNames.host, [])) {
     call('one.host.allocate', seedNames.host, driver, driver, CLUSTER);
@@ -58,6 +63,23 @@ export function seedCloud(oned: Oned, session: string, block: Block, driver: str
     call('one.image.allocate', template(image), datastoreId(call('one.datastorepool.info')));
   }
   if (missing('one.vnpool.info', seedNames.network)) call('one.vn.allocate', networkTemplate(block), CLUSTER);
+}
+
+/**
+ * Waits until the seeded image and network may be used: oned makes them ready a moment after they are allocated. Passes
+ * after five seconds at the latest, for what an operator has disabled since stays so.
+ */
+export async function untilSeedUsable(oned: Oned, session: string, clock: Clock): Promise<void> {
+  const pools = { 'one.imagepool.info': seedNames.image, 'one.vnpool.info': seedNames.network };
+  const deadline = clock.now() + PATIENCE;
+  for (const [pool, name] of Object.entries(pools)) {
+    while (clock.now() < deadline) {
+      const answer = oned.call(session, pool, ...ALL);
+      const object = answer.ok ? poolOf(String(answer.value)).find(({ NAME }) => NAME === name) : undefined;
+      if (!object || USABLE.includes(String(object.STATE))) break;
+      await sleep(clock, LOOK_EVERY);
+    }
+  }
 }
 
 function template(attributes: Record<string, string>): string {
@@ -79,6 +101,5 @@ function networkTemplate({ number }: Block): string {
 }
 
 function datastoreId(pool: XmlRpcValue): number {
-  const pattern = new RegExp(`<ID>(\\d+)</ID>(?:(?!</?DATASTORE>).)*<NAME>${seedNames.imageDatastore}</NAME>`, 's');
-  return Number(pattern.exec(String(pool))?.[1] ?? 1);
+  return Number(poolOf(String(pool)).find(({ NAME }) => NAME === seedNames.imageDatastore)?.ID ?? 1);
 }

@@ -1,7 +1,7 @@
 import { type Clock, sleep } from '@oneflower/contract';
 import { z } from 'zod';
 import type { Oned } from '../interfaces.ts';
-import { asHash, type Hash, type HashValue, xmlToHash } from '../onegate/vm-json.ts';
+import { type Hash, poolOf } from '../onegate/vm-json.ts';
 import { type CloudFiles, readJson, writeWhole } from './files.ts';
 
 const ACTIVE = '3';
@@ -47,8 +47,5 @@ function idOf(vm: Hash): number {
 
 function vmsOf(oned: Oned, session: string): Hash[] {
   const answer = oned.call(session, 'one.vmpool.info', -2, -1, -1, -1);
-  if (!answer.ok) return [];
-  const vms: HashValue | undefined = asHash(xmlToHash(String(answer.value)).VM_POOL).VM;
-  if (vms === undefined) return [];
-  return (Array.isArray(vms) ? vms : [vms]).map(asHash);
+  return answer.ok ? poolOf(String(answer.value)) : [];
 }

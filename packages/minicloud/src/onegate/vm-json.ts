@@ -72,6 +72,14 @@ export function asHash(value: HashValue | undefined): Hash {
   return typeof value === 'object' && !Array.isArray(value) ? value : {};
 }
 
+/** The elements of a pool, in its order: of `<VM_POOL>` all `<VM>`. */
+export function poolOf(xml: string): Hash[] {
+  const [pool] = Object.values(xmlToHash(xml));
+  return Object.values(asHash(pool))
+    .flatMap(items => (Array.isArray(items) ? items : [items]))
+    .map(asHash);
+}
+
 /** What a guest may know of a NIC. */
 const NIC_FIELDS = ['IP', 'IP6', 'IP6_GLOBAL', 'IP6_LINK', 'IP6_ULA', 'MAC', 'NAME', 'NETWORK'];
 
