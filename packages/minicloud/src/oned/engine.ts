@@ -164,8 +164,13 @@ export function createEngine(options: Required<OnedOptions>): Engine {
       announcer.forget();
       throw error;
     }
-    for (const vm of changed) lifecycle.enter(vm);
     announcer.announce(changed, tables.vms);
+    for (const vm of changed) {
+      if (vm.state === state.pending) core.reschedule();
+      // A listener may have moved the VM on meanwhile; then that move has been entered already.
+      const current = tables.vms.get(vm.id);
+      if (current?.state === vm.state && current.lcm === vm.lcm) lifecycle.enter(current);
+    }
     return result;
   }
 

@@ -125,7 +125,6 @@ export function actOnVm(surroundings: ActionSurroundings, caller: Caller, args: 
     throw new RequestError(errno.action, `Error performing action "${name}": ${why}`);
   }
   if (changed.state === state.done) releaseOfVm(core, vm.id);
-  if (changed.state === state.pending) core.reschedule();
   core.vms.put(changed);
   return vm.id;
 }

@@ -168,7 +168,6 @@ export function allocateVm(core: Core, caller: Caller, asked: Template, wish: Wi
     template: withContext(core, caller, asked, made, id),
     userTemplate: asked.filter(attribute => !known.has(attribute.name) && attribute.name !== 'NAME'),
   });
-  if (!wish.hold) core.reschedule();
   return id;
 }
 
