@@ -2,25 +2,27 @@ import type { CommandGroup, CommandSpec } from '../command/spec.ts';
 
 const shells = ['bash', 'zsh', 'fish'] as const;
 
-export const completion: CommandSpec = {
-  name: 'completion',
-  summary: 'Print a script that completes commands, options and variable names',
-  arguments: [{ name: '<shell>', help: shells.join(', ') }],
-  examples: ['source <(oneflower completion bash)', 'oneflower completion fish | source'],
-  async run({ arguments: [shell] }) {
-    const { OneFlowerError, variables } = await import('@oneflower/contract');
-    const { commands } = await import('./index.ts');
-    const names = variables.filter(variable => variable.source === 'operator').map(variable => variable.name);
-    const script = scriptFor(shell ?? '', wordsOf(commands), names);
-    if (script !== undefined) return { document: { shell, script }, text: script };
-    throw new OneFlowerError({
-      code: 'usage',
-      message: `There is no completion for ${JSON.stringify(shell?.slice(0, 40))}.`,
-      remedy: `Name one of ${shells.join(', ')}.`,
-      fault: 'user',
-    });
-  },
-};
+/** The command that completes the others. */
+export function completionOf(commands: readonly (CommandSpec | CommandGroup)[]): CommandSpec {
+  return {
+    name: 'completion',
+    summary: 'Print a script that completes commands, options and variable names',
+    arguments: [{ name: '<shell>', help: shells.join(', ') }],
+    examples: ['source <(oneflower completion bash)', 'oneflower completion fish | source'],
+    async run({ arguments: [shell] }) {
+      const { OneFlowerError, variables } = await import('@oneflower/contract');
+      const names = variables.filter(variable => variable.source === 'operator').map(variable => variable.name);
+      const script = scriptFor(shell ?? '', wordsOf(commands), names);
+      if (script !== undefined) return { document: { shell, script }, text: script };
+      throw new OneFlowerError({
+        code: 'usage',
+        message: `There is no completion for ${JSON.stringify(shell?.slice(0, 40))}.`,
+        remedy: `Name one of ${shells.join(', ')}.`,
+        fault: 'user',
+      });
+    },
+  };
+}
 
 /** What may follow each sequence of words; the key of the first word is empty. */
 type Words = Map<string, string[]>;

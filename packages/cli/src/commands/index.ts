@@ -3,7 +3,7 @@ import { reset } from './cloud/reset.ts';
 import { start } from './cloud/start.ts';
 import { status as cloudStatus } from './cloud/status.ts';
 import { stop as stopCloud } from './cloud/stop.ts';
-import { completion } from './completion.ts';
+import { completionOf } from './completion.ts';
 import { remove } from './delete.ts';
 import { deploy } from './deploy.ts';
 import { doctor } from './doctor.ts';
@@ -18,8 +18,7 @@ import { scale } from './scale.ts';
 import { status } from './status.ts';
 import { variables } from './variables.ts';
 
-/** All commands, in the order of help. */
-export const commands: readonly (CommandSpec | CommandGroup)[] = [
+const own: readonly (CommandSpec | CommandGroup)[] = [
   deploy,
   status,
   scale,
@@ -29,5 +28,7 @@ export const commands: readonly (CommandSpec | CommandGroup)[] = [
   { name: 'cloud', summary: 'The embedded cloud on this machine', verbs: [start, stopCloud, cloudStatus, reset] },
   variables,
   doctor,
-  completion,
 ];
+
+/** All commands, in the order of help. */
+export const commands: readonly (CommandSpec | CommandGroup)[] = [...own, completionOf(own)];
