@@ -3,7 +3,7 @@ import { asFailure } from './failure.ts';
 import { notReady } from './publication/attributes.ts';
 import type { SuperLink } from './superlink.ts';
 
-const pauseMs = 1000;
+const pauseMs = 1500;
 const probeEveryMs = 5000;
 /** Flower that was killed is back sooner: what is published need not flap. */
 const toleratedMs = 15_000;

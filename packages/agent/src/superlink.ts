@@ -20,6 +20,7 @@ import { type ControlApi, createControlApi } from './flower-control/index.ts';
 import { createGate } from './gate/index.ts';
 import type { Gate } from './gate/types.ts';
 import type { Guest } from './guest.ts';
+import { createOperatorApi } from './operator/index.ts';
 import type { OperatorApi } from './operator/types.ts';
 import { assertPortFree } from './ports.ts';
 import { base64, ready } from './publication/attributes.ts';
@@ -31,6 +32,7 @@ import type { RoleMachine } from './role.ts';
 import { RunService } from './runs/service.ts';
 import { writeConnection } from './runs/submit.ts';
 import { createSite, type Site } from './site/index.ts';
+import { operatorSource } from './superlink-source.ts';
 import { watchSuperLink } from './superlink-watch.ts';
 import { type FlowerSetting, superLinkPorts, superLinkProcesses } from './supervision/flower.ts';
 import { startFailed } from './supervision/supervisor.ts';
@@ -174,6 +176,21 @@ export class SuperLink implements RoleMachine {
       return made;
     });
     if (tls) gate.reloadTls(tls, tls.caPem);
+  }
+
+  /** Step: the operator API. */
+  async openOperatorApi(): Promise<void> {
+    const { http } = superLinkPorts(this.flower.version, this.flower.loopback);
+    const tls = this.#certificates;
+    const flowerControl = { ...http, caPem: tls?.caPem };
+    const tokenHash = this.guest.settings.FL_OPERATOR_TOKEN_HASH;
+    const options = { listen: this.operatorAddress, tls, tokenHash, flowerControl };
+    const api = await this.#operator.ensure(this.#keyOf(options), async () => {
+      const made = createOperatorApi({ ...options, source: operatorSource(this) });
+      await made.listen();
+      return made;
+    });
+    if (tls) api.reloadTls(tls, tls.caPem);
   }
 
   /** Step, and the watchdog's question: does the Fleet API answer through the gate? */

@@ -40,6 +40,15 @@ export const superLinkSteps: readonly BootStep<SuperLink>[] = [
     run: superLink => superLink.openGate(),
   },
   {
+    name: 'operator-api',
+    does: 'Opens the operator API on FL_CONTROL_API_ADDRESS.',
+    deadlineSeconds: 15,
+    retry: quickly,
+    failure: 'fatal',
+    code: 'port_taken',
+    run: superLink => superLink.openOperatorApi(),
+  },
+  {
     name: 'probe',
     does: 'Asks the Fleet API through the gate, trusting only the CA that will be published.',
     deadlineSeconds: 60,

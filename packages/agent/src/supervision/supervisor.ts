@@ -184,9 +184,9 @@ function remember(state: ProcessState, line: string): void {
   if (state.lastLines.length > keptLines) state.lastLines.shift();
 }
 
-/** Flower writes the level as the first word. A line for each of a thousand polls is of use to nobody. */
+/** Flower writes the level as the first word. A line for each of our own thousand questions is of use to nobody. */
 function levelOf(line: string): 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' {
-  if (line.includes('[uvicorn.access]')) return 'DEBUG';
+  if (/\[uvicorn\.access\]|ControlServicer\.List/.test(line)) return 'DEBUG';
   const word = /^\s*(DEBUG|INFO|WARNING|ERROR)\b/.exec(line)?.[1];
   return word === 'DEBUG' || word === 'WARNING' || word === 'ERROR' ? word : 'INFO';
 }
