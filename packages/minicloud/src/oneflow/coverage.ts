@@ -1,8 +1,8 @@
-/** A recorded exchange of this area that the contract suite compares only in part, or not at all. */
+/** A recorded exchange of this area that the contract suite compares only in part. */
 export interface Gap {
   area: 'oneflow' | 'cli';
   stem: string;
-  compared: 'status' | 'nothing';
+  compared: 'status' | 'first line';
   reason: string;
 }
 
@@ -16,7 +16,7 @@ export const gaps: readonly Gap[] = [
   { area: 'oneflow', stem: '007-err-root', compared: 'status', reason: page },
   { area: 'oneflow', stem: '080-scale-put', compared: 'status', reason: page },
   { area: 'oneflow', stem: '081-scale-role-put', compared: 'status', reason: page },
-  { area: 'oneflow', stem: '017-template-post-array', compared: 'status', reason: excerpt },
-  { area: 'oneflow', stem: '056-template-action-no-action', compared: 'status', reason: excerpt },
-  { area: 'oneflow', stem: '104-action-no-action', compared: 'status', reason: excerpt },
+  { area: 'oneflow', stem: '017-template-post-array', compared: 'first line', reason: excerpt },
+  { area: 'oneflow', stem: '056-template-action-no-action', compared: 'first line', reason: excerpt },
+  { area: 'oneflow', stem: '104-action-no-action', compared: 'first line', reason: excerpt },
 ];

@@ -1,2 +1,1 @@
-export type { RestAnswer, RestRequest } from './rest/http.ts';
-export { createOneFlow, type OneFlow, type OneFlowOptions } from './server.ts';
+export { createOneFlow, type OneFlow } from './server.ts';

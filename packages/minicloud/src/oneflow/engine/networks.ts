@@ -16,6 +16,7 @@ export function makeNetworks(context: EngineContext, service: LiveService): void
       if (!isObject(network) || network.id !== undefined) continue;
       try {
         makeNetwork(context, session, `${name}-${service.id}`, network);
+        context.save(service);
       } catch (error) {
         if (error instanceof Refusal) leaveFailed(context, service, error);
         throw error;

@@ -4,6 +4,7 @@ import type { Role } from './body.ts';
 import { type EngineContext, seconds } from './context.ts';
 import { continueAfterNetworks, fillRole, proceed, startService } from './deploy.ts';
 import type { LiveService } from './live.ts';
+import { makeNetworks } from './networks.ts';
 import { awaitCooldown, continueScaling } from './scale.ts';
 import type { VmCondition } from './states.ts';
 import { continueUndeploying, finishUndeploying, shutDownRole } from './undeploy.ts';
@@ -74,6 +75,7 @@ export function resumeService(context: EngineContext, service: LiveService): voi
   for (const role of body.roles) resumeRole(context, service, role);
   switch (body.state) {
     case 'PENDING':
+      makeNetworks(context, service);
       startService(context, service);
       break;
     case 'DEPLOYING_NETS':

@@ -35,6 +35,8 @@ export function continueUndeploying(context: EngineContext, service: LiveService
 /** Ends what is left of a role's VMs. */
 export function shutDownRole(context: EngineContext, service: LiveService, role: Role): void {
   role.state = 'UNDEPLOYING';
+  // Written first: after a restart in between, VMs that ended must not look like lost nodes of a running service.
+  context.save(service);
   const left = role.vmIds.filter(vmId => !isDone(context.watch.conditionOf(vmId)));
   context.watch.wait(service, role.name, 'undeploy', left);
   endVms(context, service, role, left);
@@ -93,7 +95,6 @@ export function removeRole(context: EngineContext, service: LiveService, name: s
   role.json.removing = true;
   service.body.enter('UNDEPLOYING', seconds(context.clock));
   shutDownRole(context, service, role);
-  context.save(service);
 }
 
 function removeNetworks(context: EngineContext, service: LiveService): string | undefined {

@@ -18,8 +18,10 @@ export interface Bench<C extends Oned = StandIn> {
   cloud: C;
   flow: OneFlow;
   faults: unknown[];
-  /** The OneFlow ends as by `kill -9`: what it has not written is lost. */
-  kill(): void;
+  /** The OneFlow ends as by `kill -9`, now or after so many more calls to oned: what it has not written is lost. */
+  kill(calls?: number): void;
+  /** Whether it lives. */
+  alive(): boolean;
   /** Another OneFlow takes over. */
   start(): void;
   /** One request; bodies are JSON text or objects. */
@@ -79,12 +81,12 @@ function createCore(
 
 function equip<C extends Oned>(clock: FakeClock, core: EmbeddedOned, cloud: C): Bench<C> {
   const faults: unknown[] = [];
-  let lifeline = { alive: true };
+  let lifeline: Lifeline = { calls: Number.POSITIVE_INFINITY };
   const make = () =>
     createOneFlow({
       ...connect(cloud, clock, lifeline),
       sessionOf: id => core.sessionOf(id) ?? '',
-      onFault: error => faults.push(error),
+      onFault: error => bench.alive() && faults.push(error),
     });
   const bench: Bench<C> = {
     clock,
@@ -92,11 +94,12 @@ function equip<C extends Oned>(clock: FakeClock, core: EmbeddedOned, cloud: C): 
     cloud,
     flow: make(),
     faults,
-    kill() {
-      lifeline.alive = false;
+    kill(calls = 0) {
+      lifeline.calls = calls;
     },
+    alive: () => lifeline.calls > 0,
     start() {
-      lifeline = { alive: true };
+      lifeline = { calls: Number.POSITIVE_INFINITY };
       bench.flow = make();
       bench.flow.resume();
     },
@@ -114,17 +117,26 @@ function equip<C extends Oned>(clock: FakeClock, core: EmbeddedOned, cloud: C): 
   return bench;
 }
 
-/** Time and cloud for one life of a OneFlow: when it is over, timers and calls lead nowhere, as after `kill -9`. */
-function connect(cloud: Oned, clock: Clock, lifeline: { alive: boolean }): { oned: Oned; clock: Clock } {
+/** One life of a OneFlow: how many calls it still makes. */
+interface Lifeline {
+  calls: number;
+}
+
+/** Time and cloud for one life: when it is over, timers and calls lead nowhere. */
+function connect(cloud: Oned, clock: Clock, lifeline: Lifeline): { oned: Oned; clock: Clock } {
   return {
     oned: {
-      call: (session, method, ...args) =>
-        lifeline.alive
-          ? cloud.call(session, method, ...args)
-          : { ok: false, message: 'gone', errno: 8192, objectId: -1 },
-      onVmEvent: listener => cloud.onVmEvent(event => lifeline.alive && listener(event)),
+      call(session, method, ...args) {
+        if (lifeline.calls <= 0) throw new Error('This OneFlow is dead.');
+        lifeline.calls -= 1;
+        return cloud.call(session, method, ...args);
+      },
+      onVmEvent: listener => cloud.onVmEvent(event => lifeline.calls > 0 && listener(event)),
       gateSecret: id => cloud.gateSecret(id),
     },
-    clock: { now: () => clock.now(), after: (ms, run) => clock.after(ms, () => lifeline.alive && run()) },
+    clock: {
+      now: () => clock.now(),
+      after: (ms, run) => clock.after(ms, () => lifeline.calls > 0 && run()),
+    },
   };
 }

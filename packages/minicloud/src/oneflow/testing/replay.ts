@@ -12,7 +12,7 @@ export interface Outcome {
 }
 
 /** Steps in which time moves on while a state is waited for: small ones first, for states that hardly last. */
-const steps = [...Array<number>(20).fill(5), ...Array<number>(400).fill(500)];
+const steps = [...Array<number>(20).fill(5), ...Array<number>(200).fill(1000)];
 
 /** The recorded outcome. */
 export function recordedOutcome({ response }: Recording): Outcome {
