@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { type Clock, OneFlowerError } from '@oneflower/contract';
 import { type CloudFiles, cloudFiles, prepareDirectory, writeWhole } from './cloud/files.ts';
 import {
@@ -11,6 +9,7 @@ import {
   claimBlock,
   endpointsAt,
   type FrontEndLock,
+  probePort,
   stockPorts,
 } from './cloud/front-end.ts';
 import { seedCloud, untilSeedUsable } from './cloud/seed.ts';
@@ -97,7 +96,7 @@ class Parts {
       bind: async host => {
         await this.#gate.listen(host, onegate);
         try {
-          for (const port of [xmlrpc, oneflow]) await probe(host, port);
+          for (const port of [xmlrpc, oneflow]) await probePort(host, port);
         } catch (error) {
           await this.#gate.close();
           throw error;
@@ -132,6 +131,8 @@ class Parts {
       oned,
       adminSession,
       close: async ({ vms = false } = {}) => {
+        // OneFlow goes first: it would take the VMs' end for a fault and act on it.
+        await flow.close();
         const late = vms ? await powerOffVms(oned, adminSession, clock, files) : [];
         await this.stop();
         return late;
@@ -203,14 +204,4 @@ function loginOf(files: CloudFiles): string {
   const session = `${ADMIN}:${randomBytes(24).toString('base64url')}`;
   writeWhole(files.auth, `${session}\n`);
   return session;
-}
-
-/** Fails with EADDRINUSE when a port is taken. */
-async function probe(host: string, port: number): Promise<void> {
-  const server = createServer();
-  server.listen(port, host);
-  await once(server, 'listening');
-  const closed = once(server, 'close');
-  server.close();
-  await closed;
 }

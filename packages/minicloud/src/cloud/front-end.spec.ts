@@ -92,6 +92,12 @@ test('two first starts of the same cloud at once: one has it, the other is told'
   expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
 });
 
+test('a damaged note of the block is no reason to take another', async () => {
+  const files = directory('a');
+  writeFileSync(files.block, '{"block": 3}');
+  await expect(claimBlock(files, lock())).rejects.toMatchObject({ code: 'state-damaged' });
+});
+
 test('a directory that cannot be made is refused with the reason', () => {
   writeFileSync(join(root, 'file'), '');
   expect(() => prepareDirectory(join(root, 'file', 'cloud'))).toThrow(

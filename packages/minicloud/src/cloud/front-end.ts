@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { OneFlowerError } from '@oneflower/contract';
 import { z } from 'zod';
 import type { CloudFiles } from './files.ts';
@@ -63,7 +65,7 @@ export function endpointsAt(host: string, ports: CloudPorts, authFile: string): 
  * Takes the cloud's block of loopback addresses, for good at the first start, and holds it by the bound front end:
  * while one process has it, no second one can open the same cloud, and no other cloud can take the block.
  *
- * @throws OneFlowerError `cloud-address-taken` or `no-free-block`
+ * @throws OneFlowerError `cloud-address-taken`, `no-free-block` or `state-damaged`
  */
 export async function claimBlock(files: CloudFiles, lock: FrontEndLock): Promise<Block> {
   const kept = readBlock(files);
@@ -108,12 +110,26 @@ async function tryBind(lock: FrontEndLock, host: string): Promise<boolean> {
   }
 }
 
+/** Fails with EADDRINUSE when a port is taken. */
+export async function probePort(host: string, port: number): Promise<void> {
+  const server = createServer();
+  server.listen(port, host);
+  await once(server, 'listening');
+  const closed = once(server, 'close');
+  server.close();
+  await closed;
+}
+
 /** Whether an error says that an address and port are in use. */
 export function isTaken(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
 }
 
-/** The block that the cloud took at its first start. */
+/**
+ * The block that the cloud took at its first start; undefined before it.
+ *
+ * @throws OneFlowerError `state-damaged`
+ */
 export function readBlock(files: CloudFiles): number | undefined {
   let text: string;
   try {
@@ -121,7 +137,22 @@ export function readBlock(files: CloudFiles): number | undefined {
   } catch {
     return undefined;
   }
-  return blockSchema.parse(JSON.parse(text)).block;
+  const kept = blockSchema.safeParse(jsonOf(text)).data;
+  if (kept) return kept.block;
+  throw new OneFlowerError({
+    code: 'state-damaged',
+    message: `The file ${files.block} does not say which addresses the cloud has.`,
+    reason: 'It was changed by hand, or the disk lost part of it.',
+    remedy: 'Put the file back, or run `oneflower cloud reset` to begin with a new state.',
+  });
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Writes the block unless another process was first; returns the one that holds. */

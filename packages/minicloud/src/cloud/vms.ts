@@ -7,6 +7,8 @@ import { type CloudFiles, readJson, writeWhole } from './files.ts';
 const ACTIVE = '3';
 const RUNNING = '3';
 const POWEROFF = '8';
+/** LCM states on the way to RUNNING: PROLOG, BOOT, and the starts after poweroff, suspend, stop and undeploy. */
+const STARTING = ['1', '2', '9', '20', '21', '22', '31', '32'];
 /** The guest's own deadline is 45 s; what takes longer is left as it is. */
 const PATIENCE = 60_000;
 const LOOK_EVERY = 200;
@@ -14,18 +16,19 @@ const LOOK_EVERY = 200;
 const resumeSchema = z.array(z.int());
 
 /**
- * Switches all running VMs off in an orderly way and notes them, so that `resumeVms` brings back the same ones. Returns
- * the ids of those that did not end in time.
+ * Switches all VMs off in an orderly way, those that are just starting as soon as they run, and notes them, so that
+ * `resumeVms` brings back the same ones. Returns the ids of those that did not end in time.
  */
 export async function powerOffVms(oned: Oned, session: string, clock: Clock, files: CloudFiles): Promise<number[]> {
-  const running = vmsOf(oned, session).filter(vm => vm.STATE === ACTIVE && vm.LCM_STATE === RUNNING);
-  const ids = running.map(idOf);
-  if (ids.length === 0) return [];
-  writeWhole(files.resume, `${JSON.stringify(ids)}\n`);
-  for (const id of ids) oned.call(session, 'one.vm.action', 'poweroff', id);
+  const asked = new Set<number>();
   const deadline = clock.now() + PATIENCE;
   for (;;) {
-    const late = vmsOf(oned, session).filter(vm => ids.includes(idOf(vm)) && vm.STATE === ACTIVE);
+    const active = vmsOf(oned, session).filter(vm => vm.STATE === ACTIVE);
+    const running = active.filter(vm => vm.LCM_STATE === RUNNING && !asked.has(idOf(vm))).map(idOf);
+    for (const id of running) asked.add(id);
+    if (running.length > 0) writeWhole(files.resume, `${JSON.stringify([...asked])}\n`);
+    for (const id of running) oned.call(session, 'one.vm.action', 'poweroff', id);
+    const late = active.filter(vm => asked.has(idOf(vm)) || STARTING.includes(String(vm.LCM_STATE)));
     if (late.length === 0 || clock.now() >= deadline) return late.map(idOf);
     await sleep(clock, LOOK_EVERY);
   }

@@ -1,4 +1,4 @@
-import { isOneFlowerError, messageOf, systemClock } from '@oneflower/contract';
+import { isOneFlowerError, messageOf, OneFlowerError, systemClock } from '@oneflower/contract';
 import { pino } from 'pino';
 import { cloudFiles } from '../cloud/files.ts';
 import { openCloud } from '../cloud.ts';
@@ -24,7 +24,7 @@ function tell(message: DaemonMessage): void {
 }
 
 function driverOf(config: DaemonConfig): VmDriver {
-  if (config.driver === 'dummy' || !config.agentCommand) return createDummyDriver();
+  if (config.driver === 'dummy') return createDummyDriver();
   return createProcessDriver({
     directory: files.directory,
     clock: systemClock,
@@ -34,7 +34,15 @@ function driverOf(config: DaemonConfig): VmDriver {
 }
 
 async function run(): Promise<void> {
-  const config = readConfig(files) ?? { driver: 'dummy' };
+  const config = readConfig(files);
+  if (!config) {
+    throw new OneFlowerError({
+      code: 'service-not-configured',
+      message: `The directory ${files.directory} has no settings for the cloud's service.`,
+      reason: 'The service was run by hand, or its settings were removed.',
+      remedy: 'Start it with `oneflower cloud start`.',
+    });
+  }
   const cloud = await openCloud({
     directory: files.directory,
     driver: driverOf(config),

@@ -3,16 +3,18 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemClock } from '@oneflower/contract';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { cloudFiles } from '../cloud/files.ts';
 import { TestClient, until } from '../cloud/testing.ts';
+import { openCloud } from '../cloud.ts';
+import { createDummyDriver } from '../drivers/dummy.ts';
 import { linuxProcesses } from '../drivers/process/proc.ts';
 import {
   type DaemonProgress,
   daemonStatus,
   type RunningDaemon,
   resetCloud,
-  type StartOptions,
   startDaemon,
   stopDaemon,
 } from './service.ts';
@@ -54,9 +56,16 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-function start(options: Partial<StartOptions> = {}): Promise<RunningDaemon> {
+interface Wishes {
+  driver?: 'dummy';
+  entry?: string;
+  onProgress?: (progress: DaemonProgress) => void;
+}
+
+function start({ driver, ...rest }: Wishes = {}): Promise<RunningDaemon> {
+  if (driver === 'dummy') return startDaemon({ directory, driver, ...rest });
   const agentCommand = { file: process.execPath, args: [join(root, 'agent.mjs'), go] };
-  return startDaemon({ directory, driver: 'process', agentCommand, ...options });
+  return startDaemon({ directory, driver: 'process', agentCommand, ...rest });
 }
 
 const startsOf = (vm: number) => {
@@ -142,6 +151,25 @@ test('reset removes state and VMs, and nothing that is not the cloud', async () 
   expect(linuxProcesses.read(agent)).toBeUndefined();
   expect(await daemonStatus({ directory })).toEqual({ state: 'stopped', stale: false, kept: false });
   rmSync(directory, { recursive: true });
+});
+
+test('a cloud that another program has open is not reset', async () => {
+  await start({ driver: 'dummy' });
+  await stopDaemon({ directory });
+  const onError = () => undefined;
+  const cloud = await openCloud({ directory, driver: createDummyDriver(), clock: systemClock, onError });
+  await expect(resetCloud({ directory })).rejects.toMatchObject({ code: 'cloud-in-use' });
+  expect(existsSync(cloudFiles(directory).state)).toBe(true);
+  await cloud.close();
+});
+
+test('a damaged directory can be reset', async () => {
+  await start({ driver: 'dummy' });
+  await stopDaemon({ directory });
+  writeFileSync(cloudFiles(directory).block, 'rubbish');
+  await expect(start({ driver: 'dummy' })).rejects.toMatchObject({ code: 'state-damaged' });
+  await resetCloud({ directory });
+  await start({ driver: 'dummy' });
 });
 
 test('a pid file whose number belongs to another process now is no running cloud', async () => {

@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type Clock, OneFlowerError, sleep, systemClock } from '@oneflower/contract';
+import { type Clock, sleep, systemClock } from '@oneflower/contract';
 import { type CloudFiles, cloudFiles, prepareDirectory } from '../cloud/files.ts';
-import type { CloudEndpoints } from '../cloud/front-end.ts';
+import { blockOf, type CloudEndpoints, isTaken, probePort, readBlock, stockPorts } from '../cloud/front-end.ts';
 import { createProcessDriver } from '../drivers/process/driver.ts';
 import { linuxProcesses, type ProcessTable } from '../drivers/process/proc.ts';
-import { type DaemonConfig, writeConfig } from './config.ts';
-import { type DaemonIdentity, readIdentity, removeIdentity } from './identity.ts';
-import { type DaemonMessage, daemonMessageSchema } from './messages.ts';
+import { type DaemonConfig, readConfig, writeConfig } from './config.ts';
+import { alreadyRunning, failureOf, inUse, notStarted, silent } from './failures.ts';
+import { readIdentity, removeIdentity } from './identity.ts';
+import { daemonMessageSchema } from './messages.ts';
 
 /** What happens while the service is started, stopped or reset. */
 export type DaemonProgress =
@@ -32,11 +33,12 @@ export interface DaemonSurroundings {
   onProgress?: (progress: DaemonProgress) => void;
 }
 
-export interface StartOptions extends DaemonSurroundings, DaemonConfig {
-  directory: string;
-  /** The service's program; a bundled command line has it elsewhere. */
-  entry?: string;
-}
+export type StartOptions = DaemonSurroundings &
+  DaemonConfig & {
+    directory: string;
+    /** The service's program; a bundled command line has it elsewhere. */
+    entry?: string;
+  };
 
 export interface StopOptions extends DaemonSurroundings {
   directory: string;
@@ -68,8 +70,7 @@ export async function startDaemon(options: StartOptions): Promise<RunningDaemon>
   prepareDirectory(files.directory);
   const known = readIdentity(files, processes);
   if (known?.alive) throw alreadyRunning(files, known.identity);
-  const { driver, agentCommand, ports } = options;
-  writeConfig(files, { driver, agentCommand, ports });
+  writeConfig(files, options);
   const child = launch(files, options.entry ?? fileURLToPath(new URL('./main.ts', import.meta.url)));
   onProgress?.({ kind: 'starting', pid: child.pid ?? 0 });
   let endpoints: CloudEndpoints;
@@ -119,13 +120,18 @@ export async function stopDaemon(options: StopOptions): Promise<void> {
   onProgress?.({ kind: 'ended' });
 }
 
-/** Stops the cloud and removes its state and its VMs. Files that the cloud did not make stay. */
+/**
+ * Stops the cloud and removes its state and its VMs. Files that the cloud did not make stay.
+ *
+ * @throws OneFlowerError `cloud-in-use` when another program than the background service has the cloud open
+ */
 export async function resetCloud(options: StopOptions): Promise<void> {
   const { clock = systemClock, processes = linuxProcesses, onProgress } = options;
   const files = cloudFiles(options.directory);
   if (statSync(files.directory, { throwIfNoEntry: false }) === undefined) return;
   prepareDirectory(files.directory);
   await stopDaemon({ ...options, vms: false });
+  await refuseWhileOpen(files);
   const driver = createProcessDriver({
     directory: files.directory,
     clock,
@@ -139,6 +145,29 @@ export async function resetCloud(options: StopOptions): Promise<void> {
   }
   if (readdirSync(files.directory).length === 0) rmdirSync(files.directory);
   onProgress?.({ kind: 'removed', directory: files.directory });
+}
+
+/** A damaged note is no reason to refuse a reset: it is what a reset is for. */
+function keptBlock(files: CloudFiles): number | undefined {
+  try {
+    return readBlock(files);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A program that opened the cloud for itself still listens at its front end. */
+async function refuseWhileOpen(files: CloudFiles): Promise<void> {
+  const block = keptBlock(files);
+  if (block === undefined) return;
+  const { host } = blockOf(block);
+  const port = readConfig(files)?.ports?.onegate ?? stockPorts.onegate;
+  try {
+    await probePort(host, port);
+  } catch (error) {
+    if (!isTaken(error)) throw error;
+    throw inUse(files, host, error);
+  }
 }
 
 function launch(files: CloudFiles, entry: string): ChildProcess {
@@ -228,48 +257,4 @@ function vmFolders(files: CloudFiles): number[] {
   return readdirSync(files.vms)
     .filter(name => /^\d+$/.test(name))
     .map(Number);
-}
-
-function failureOf(message: DaemonMessage & { kind: 'failed' }, files: CloudFiles): OneFlowerError {
-  const { code, message: text, reason, remedy, fault } = message;
-  const details = { log: files.log };
-  return new OneFlowerError({
-    code,
-    message: text,
-    fault,
-    details,
-    ...(reason && { reason }),
-    ...(remedy && { remedy }),
-  });
-}
-
-function alreadyRunning(files: CloudFiles, { pid, endpoints }: DaemonIdentity): OneFlowerError {
-  return new OneFlowerError({
-    code: 'cloud-running',
-    message: `The cloud in ${files.directory} is running already, as process ${pid} at ${endpoints.xmlrpc}.`,
-    reason: 'It was started before and not stopped.',
-    remedy: 'Use it as it is, or stop it with `oneflower cloud stop`.',
-    fault: 'user',
-    details: { pid, endpoints },
-  });
-}
-
-function notStarted(files: CloudFiles, why: string): OneFlowerError {
-  return new OneFlowerError({
-    code: 'cloud-not-started',
-    message: `The cloud's service in ${files.directory} did not start: ${why}.`,
-    reason: 'The last lines of its log say more.',
-    remedy: `Read ${files.log}, then start it again.`,
-    details: { log: files.log },
-  });
-}
-
-function silent(server: string, url: string): OneFlowerError {
-  return new OneFlowerError({
-    code: 'cloud-silent',
-    message: `${server} of the new cloud does not answer at ${url}.`,
-    reason: 'Something on this machine keeps loopback connections from passing, for example a packet filter.',
-    remedy: 'Allow connections to 127.0.0.0/8, then start the cloud again.',
-    details: { url },
-  });
 }

@@ -10,29 +10,7 @@ import { longestLog, VmFolder } from './folder.ts';
 import type { GuestEvent } from './guest.ts';
 import { membersOf } from './members.ts';
 import { linuxProcesses } from './proc.ts';
-
-/** Writes what it was given to `root/seen.json`, notes signals in `root/signals`, and behaves as `root/behave` says. */
-const AGENT = `
-import { spawn } from 'node:child_process';
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
-const root = process.argv[process.argv.indexOf('--root') + 1];
-const behave = existsSync(root + '/behave') ? readFileSync(root + '/behave', 'utf8') : '';
-appendFileSync(root + '/starts', process.pid + '\\n');
-if (behave.includes('die')) process.exit(3);
-let child;
-if (behave.includes('child')) child = spawn('/bin/sleep', ['600'], { stdio: 'ignore' });
-let loner;
-if (behave.includes('loner')) loner = spawn('/bin/sleep', ['601'], { stdio: 'ignore', detached: true });
-process.on('SIGHUP', () => appendFileSync(root + '/signals', 'HUP\\n'));
-process.on('SIGTERM', () => {
-  appendFileSync(root + '/signals', 'TERM\\n');
-  if (!behave.includes('stubborn')) process.exit(0);
-});
-const seen = { args: process.argv.slice(2), env: process.env, child: child?.pid, loner: loner?.pid };
-writeFileSync(root + '/seen.json', JSON.stringify(seen));
-console.log('agent is up');
-setInterval(() => undefined, 1000);
-`;
+import { testAgent } from './testing.ts';
 
 const vm: DriverVm = {
   id: 7,
@@ -47,7 +25,7 @@ let strangers: ChildProcess[];
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'process-driver-'));
-  writeFileSync(join(directory, 'agent.mjs'), AGENT);
+  writeFileSync(join(directory, 'agent.mjs'), testAgent);
   drivers = [];
   strangers = [];
 });
