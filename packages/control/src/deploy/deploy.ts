@@ -163,16 +163,21 @@ async function tooLate(
   running: Promise<number>,
 ): Promise<never> {
   const limit = request.readyWithinMs ?? defaultReadyWithinMs;
-  const forever = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
   const inTime = await Promise.race([running.then(() => true), sleep(clock, limit, signal).then(() => false)]);
-  if (inTime) return forever;
+  if (inTime) return rejection(signal);
   throw new OneFlowerError({
     code: 'deploy-timeout',
     message: `${name} is not ready after ${Math.round(limit / 1000)} seconds.`,
     reason: 'A VM boots slowly, waits for a host, or cannot reach its SuperLink.',
     remedy: `oneflower status ${name} says what each VM waits for; the service goes on.`,
+  });
+}
+
+/** Rejects when the signal is aborted; never resolves. */
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
 }
 

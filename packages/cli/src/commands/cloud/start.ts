@@ -1,3 +1,4 @@
+import type { DaemonConfig } from '@oneflower/minicloud';
 import { textOption } from '../../command/options.ts';
 import type { CommandInput, CommandSpec } from '../../command/spec.ts';
 import { embeddedFolder } from './folder.ts';
@@ -14,18 +15,16 @@ export const start: CommandSpec = {
   async run(input) {
     const { embeddedCloud, homeFolder, saveCloud } = await import('@oneflower/control');
     const { daemonStatus, startDaemon } = await import('@oneflower/minicloud');
-    const { context, reporter, options } = input;
+    const { context, reporter } = input;
     const home = homeFolder(context.environment);
     const directory = embeddedFolder(home);
     const status = await daemonStatus({ directory });
     const running = status.state === 'running';
-    const driver = textOption(options, 'driver') === 'dummy' ? 'dummy' : 'process';
     const { pid, endpoints } = running
       ? status
       : await startDaemon({
           directory,
-          driver,
-          agentCommand: driver === 'process' ? await agentCommand(input) : undefined,
+          ...(await daemonConfig(input)),
           onProgress: progress => reportDaemon(reporter, progress),
         });
     await saveCloud(home, embeddedCloud, endpoints);
@@ -37,10 +36,12 @@ export const start: CommandSpec = {
   },
 };
 
-async function agentCommand({ context, reporter }: CommandInput): Promise<{ file: string; args: string[] }> {
+async function daemonConfig({ context, reporter, options }: CommandInput): Promise<DaemonConfig> {
+  if (textOption(options, 'driver') === 'dummy') return { driver: 'dummy' };
   const { software, agentBundle, flowerUser } = await context.ensureSoftware(message => {
     reporter.line(message);
     reporter.status(message);
   });
-  return { file: process.execPath, args: [agentBundle, '--software', software, '--flower-user', flowerUser] };
+  const args = [agentBundle, '--software', software, '--flower-user', flowerUser];
+  return { driver: 'process', agentCommand: { file: process.execPath, args } };
 }
