@@ -15,21 +15,30 @@ export interface Pass {
 /** Flower's HTTP server closes a connection after five idle seconds: ours must go first. */
 const idleConnectionMs = 4000;
 
-export function createHttpPass(upstream: Upstream): Pass {
+/** `without`: headers that are for the listener in front, not for Flower. */
+export function createHttpPass(upstream: Upstream, without: readonly string[] = []): Pass {
   const pool = { keepAlive: true, timeout: idleConnectionMs, scheduling: 'lifo' as const };
   const { caPem } = upstream;
   const agent = caPem === undefined ? new http.Agent(pool) : new https.Agent({ ...pool, ...pinned(caPem) });
   const send = caPem === undefined ? http.request : https.request;
   return {
-    handle: (request, response) => pass(request, response, options => send({ ...options, agent }), upstream),
+    handle: (request, response) =>
+      pass(request, response, options => send({ ...options, agent }), { ...upstream, without }),
     close: () => agent.destroy(),
   };
 }
 
 type Send = (options: https.RequestOptions) => http.ClientRequest;
 
-function pass(request: HttpRequest, response: HttpResponse, send: Send, { host, port }: Upstream): void {
-  const headers = { ...passedOn(request.headers), host: hostHeader(host, port) };
+function pass(
+  request: HttpRequest,
+  response: HttpResponse,
+  send: Send,
+  to: Upstream & { without: readonly string[] },
+): void {
+  const { host, port, without } = to;
+  const headers: http.OutgoingHttpHeaders = { ...passedOn(request.headers), host: hostHeader(host, port) };
+  for (const name of without) delete headers[name];
   const onward = send({ host, port, method: request.method, path: request.url, headers });
   onward.on('response', answer => {
     if (response.destroyed) {

@@ -1,18 +1,17 @@
 import http from 'node:http';
 import http2 from 'node:http2';
-import https from 'node:https';
+import type https from 'node:https';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, systemClock } from '@oneflower/contract';
 import { answerNotFound } from './answers.ts';
 import { createBadClientReport } from './bad-clients.ts';
+import { createHttpServer, defaultLimits, http1Options, secureContext } from './http-server.ts';
 import { closeServer, listenOn } from './listening.ts';
 import { createGrpcPass, windowBytes } from './pass-grpc.ts';
 import { createHttpPass, type Pass } from './pass-http.ts';
 import { destinationOf } from './paths.ts';
-import type { Gate, GateLimits, GateOptions, HttpHandler, TlsMaterial, Upstream } from './types.ts';
-
-const defaultLimits: GateLimits = { handshakeMs: 10_000, headersMs: 15_000, idleMs: 300_000, connections: 5000 };
+import type { Gate, GateLimits, GateOptions, HttpHandler, Upstream } from './types.ts';
 
 /**
  * The gate: what of a SuperLink other machines may reach. It passes Flower's Fleet API through and hands enrolment to
@@ -54,7 +53,7 @@ function createServer(options: GateOptions, clock: Clock, handler: HttpHandler):
   const limits = { ...defaultLimits, ...options.limits };
   const report = createBadClientReport(clock, options.onBadClient ?? (() => undefined));
   const server = options.fleet === 'grpc' ? createGrpcServer(options, limits, handler) : undefined;
-  const gate = server ?? createHttpServer(options, limits, handler);
+  const gate = server ?? createHttpServer(options.tls, limits, handler);
   gate.maxConnections = limits.connections;
   gate.on('tlsClientError', (error: Error, socket: Duplex) => {
     report(addressOf(socket), error);
@@ -66,26 +65,6 @@ function createServer(options: GateOptions, clock: Clock, handler: HttpHandler):
     else socket.destroy();
   });
   return gate;
-}
-
-function createHttpServer(options: GateOptions, limits: GateLimits, handler: HttpHandler): http.Server | https.Server {
-  const http1 = http1Options(limits);
-  const server = options.tls
-    ? https.createServer({ ...http1, ...secureContext(options.tls), handshakeTimeout: limits.handshakeMs }, handler)
-    : http.createServer(http1, handler);
-  server.timeout = limits.idleMs;
-  return server;
-}
-
-function http1Options({ headersMs }: GateLimits): http.ServerOptions {
-  return {
-    headersTimeout: headersMs,
-    // A large model over a slow line may take long; what stands still is cut by the idle limit.
-    requestTimeout: 3600_000,
-    keepAliveTimeout: 75_000,
-    maxHeaderSize: 16 * 1024,
-    connectionsCheckingInterval: Math.min(5000, headersMs / 2),
-  };
 }
 
 /** HTTP/2 for gRPC, HTTP/1.1 for enrolment, on one port: told apart by ALPN, without TLS by the first bytes. */
@@ -124,10 +103,6 @@ function dispatch(socket: net.Socket, { headersMs }: GateLimits, h2: http2.Http2
     const isH2 = start.subarray(0, preface.length).toString('latin1') === preface;
     (isH2 ? h2 : http1).emit('connection', socket);
   });
-}
-
-function secureContext({ certificatePem, keyPem }: TlsMaterial): { cert: string; key: string; minVersion: 'TLSv1.2' } {
-  return { cert: certificatePem, key: keyPem, minVersion: 'TLSv1.2' };
 }
 
 function isTlsServer(server: GateServer): server is https.Server | http2.Http2SecureServer {

@@ -3,14 +3,16 @@ import type { EventPage, ModelManifest, RunLogs, RunSummary, SuperLinkStatus } f
 import type { z } from 'zod';
 import type { HostPort, TlsMaterial, Upstream } from '../gate/index.ts';
 
-/** What the operator API shows; all of it may throw OneFlowerError, which is answered as it is. */
+/**
+ * What the operator API shows. A OneFlowerError is answered in its own words: codes `run-unknown` and `model-unknown`
+ * with 404, `run-ended` with 409, faults of the user with 400, else with 503.
+ */
 export interface OperatorSource {
   status(): Promise<SuperLinkStatus>;
   /** Newest first. */
   runs(): Promise<RunSummary[]>;
   /** A gzipped tar of the app's folder, at most 256 MiB; `runConfig` are overrides `KEY=VALUE`. */
   submit(archive: Readable, runConfig: readonly string[]): Promise<RunSummary>;
-  /** Codes `run-unknown` and `run-ended` become 404 and 409. */
   stop(runId: string): Promise<void>;
   logs(runId: string, after: number): Promise<RunLogs>;
   /** Waits up to `waitMs` for an event after `after`, or until the signal is aborted. */
@@ -29,6 +31,8 @@ export interface OperatorApiOptions {
   source: OperatorSource;
   /** Flower's Control API, passed on under `/v1/control/` to who has the token. */
   flowerControl: Upstream;
+  /** A sentence for the log: what could not be served and why. */
+  warn?: ((message: string) => void) | undefined;
 }
 
 export interface OperatorApi {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { EnrolRequest, isOneFlowerError, messageOf, StateRequest, sitePaths } from '@oneflower/contract';
 import type { z } from 'zod';
+import { createAttempts } from '../gate/attempts.ts';
 import { bearerOf, matchesHash } from '../gate/bearer.ts';
 import { answerError, answerJson, answerNotFound, type HttpRequest, type HttpResponse } from '../gate/index.ts';
-import { createAttempts } from './attempts.ts';
 import { Enrolment } from './enrolment.ts';
 import { refuse } from './refusals.ts';
 import type { Site, SiteOptions } from './types.ts';

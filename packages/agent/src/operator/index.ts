@@ -1,0 +1,2 @@
+export { createOperatorApi } from './server.ts';
+export type { OperatorApi, OperatorApiOptions, OperatorSource } from './types.ts';
