@@ -13,6 +13,7 @@ const standing: Record<string, readonly Operation[]> = {
   TEMPLATE: ['CREATE'],
   DOCUMENT: ['CREATE'],
   HOST: ['MANAGE'],
+  NET: ['USE'],
   DATASTORE: ['USE'],
   ZONE: ['USE'],
 };

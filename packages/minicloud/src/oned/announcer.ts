@@ -9,8 +9,13 @@ import type { Vm } from './vm/model.ts';
 export class Announcer {
   readonly #listeners = new Set<(event: VmEvent) => void>();
   readonly #queue: VmEvent[] = [];
+  readonly #onError: (error: unknown) => void;
   #updates: { vmId: number; text: string }[] = [];
   #busy = false;
+
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError;
+  }
 
   listen(listener: (event: VmEvent) => void): () => void {
     this.#listeners.add(listener);
@@ -44,10 +49,19 @@ export class Announcer {
     this.#busy = true;
     try {
       for (let event = this.#queue.shift(); event; event = this.#queue.shift()) {
-        for (const listener of [...this.#listeners]) listener(event);
+        for (const listener of [...this.#listeners]) this.#tell(listener, event);
       }
     } finally {
       this.#busy = false;
+    }
+  }
+
+  /** A listener's failure is its own: neither the change nor the other listeners suffer. */
+  #tell(listener: (event: VmEvent) => void, event: VmEvent): void {
+    try {
+      listener(event);
+    } catch (error) {
+      this.#onError(error);
     }
   }
 

@@ -2,9 +2,16 @@ import { connect } from 'node:net';
 import { FakeClock } from '@oneflower/contract';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDummyDriver } from '../drivers/dummy.ts';
+import { makeToken } from '../onegate/token.ts';
 import { coverage } from '../testing/coverage.ts';
 import { normalise, unescapeXml } from '../testing/normalise.ts';
-import { parseResponse, type RecordedResponse, type Recording, recordingsOf } from '../testing/recordings.ts';
+import {
+  parseResponse,
+  type RecordedResponse,
+  type Recording,
+  recordedText,
+  recordingsOf,
+} from '../testing/recordings.ts';
 import { createOned, createOnedServer } from './index.ts';
 
 /** Ids that the recording gave between the recorded calls, by services that this replay does not run. */
@@ -227,6 +234,23 @@ describe('recorded calls to oned, in order', () => {
       expect(comparable(response.body)).toBe(comparable(recording.response.body));
     },
   );
+});
+
+describe('what the recorded guests found', () => {
+  it.each([
+    [0, 'vm0-context.sh.txt'],
+    [58, 'vm58-context-special.sh.txt'],
+  ])('context.sh of VM %i, byte for byte', (id, name) => {
+    expect(driver.contextOf(id)?.['context.sh']).toBe(recordedText(`guest/${name}`));
+  });
+
+  it('token.txt, made of the secret that OneGate checks with', () => {
+    const secret = oned.gateSecret(0);
+    if (!secret) throw new Error('VM 0 has no secret.');
+    expect(driver.contextOf(0)?.['token.txt']).toBe(`${makeToken({ vmId: 0, ...secret })}\n`);
+    expect(driver.contextOf(39)).not.toHaveProperty('token.txt');
+    expect(oned.gateSecret(39)).toBeUndefined();
+  });
 });
 
 describe('recorded transport', () => {

@@ -1,3 +1,4 @@
+import { messageOf } from '@oneflower/contract';
 import type { XmlRpcValue } from '@oneflower/opennebula';
 import type { OnedAnswer } from '../interfaces.ts';
 import { errno, FaultError, RequestError } from './errors.ts';
@@ -13,7 +14,13 @@ function answerOf(name: string, error: unknown): OnedAnswer {
     return { ok: false, message: `[${name}] ${error.message}`, errno: error.errno, objectId: error.objectId };
   }
   if (error instanceof FaultError) return { ok: false, message: error.message, errno: error.code, objectId: -1 };
-  throw error;
+  // What is left is the state file: a full or failing disk. The request has changed nothing.
+  return {
+    ok: false,
+    message: `[${name}] Cannot write the state: ${messageOf(error)}.`,
+    errno: errno.internal,
+    objectId: -1,
+  };
 }
 
 function firstByte(text: string): string {
@@ -41,6 +48,8 @@ interface Dispatcher {
   authenticate(session: string): Caller | undefined;
   /** Runs one request as one transaction. */
   transaction<R>(work: () => R): R;
+  /** Told of what is not an answer to bad input. */
+  onError(error: unknown): void;
 }
 
 function run(dispatcher: Dispatcher, name: string, params: readonly XmlRpcValue[]): XmlRpcValue {
@@ -68,6 +77,7 @@ export function dispatch(dispatcher: Dispatcher, name: string, params: readonly 
   try {
     return { ok: true, value: run(dispatcher, name, params) };
   } catch (error) {
+    if (!(error instanceof RequestError || error instanceof FaultError)) dispatcher.onError(error);
     return answerOf(name, error);
   }
 }

@@ -20,6 +20,7 @@ import {
   networkState,
 } from './infrastructure.ts';
 import { leaseTable } from './leases.ts';
+import { membershipMethods } from './memberships.ts';
 import type { Methods } from './methods.ts';
 import type { Caller, Document, VmTemplate } from './model.ts';
 import { ownedNameIndex } from './names.ts';
@@ -47,6 +48,7 @@ export interface Engine {
   /** Runs one request as one transaction; events follow its commit. */
   transaction<R>(work: () => R): R;
   listen(listener: (event: VmEvent) => void): () => void;
+  onError(error: unknown): void;
   close(): void;
 }
 
@@ -80,22 +82,22 @@ function startClockwork(parts: {
   driver: VmDriver;
   tasks: Tasks;
   options: Required<OnedOptions>;
-  transaction<R>(work: () => R): R;
+  insist(work: () => void): void;
 }): { reschedule(): void } {
-  const { core, driver, tasks, options, transaction } = parts;
+  const { core, driver, tasks, options, insist } = parts;
   let due = false;
   function scheduleIn(ms: number): void {
     if (due) return;
     due = true;
     tasks.after(ms, () => {
       due = false;
-      transaction(() => schedule(core));
+      insist(() => schedule(core));
       if (core.vms.lookup('state', state.pending).size > 0) scheduleIn(options.retryMs);
     });
   }
   function monitorLater(): void {
     tasks.after(options.monitorMs, () => {
-      void lookAtGuests(core, driver, transaction, () => tasks.closed).then(monitorLater);
+      void lookAtGuests(core, driver, insist, () => tasks.closed).then(monitorLater);
     });
   }
   monitorLater();
@@ -141,8 +143,8 @@ function resume(parts: {
 export function createEngine(options: Required<OnedOptions>): Engine {
   const { clock, driver } = options;
   const store = new Store(options.file);
-  const tasks = new Tasks(clock);
-  const announcer = new Announcer();
+  const tasks = new Tasks(clock, options.onError);
+  const announcer = new Announcer(options.onError);
   const seconds = (): number => Math.floor(clock.now() / 1000);
   const accounts = new Accounts(store, seconds);
   const tables = openTables(store);
@@ -174,6 +176,7 @@ export function createEngine(options: Required<OnedOptions>): Engine {
     return result;
   }
 
+  const insist = (work: () => void): void => tasks.insist(() => transaction(work));
   const core: Core = {
     ...tables,
     store,
@@ -183,16 +186,16 @@ export function createEngine(options: Required<OnedOptions>): Engine {
     gateEndpoint: options.onegateEndpoint,
     seconds,
     requestId: () => requests,
-    later: work => tasks.after(options.delayMs, () => transaction(work)),
+    later: work => tasks.after(options.delayMs, () => insist(work)),
     reschedule: () => reschedule(),
     announceUpdate: (vmId, text) => announcer.update(vmId, text),
   };
-  const lifecycle = new Lifecycle({ core, driver, gateToken: options.gateToken, transaction });
+  const lifecycle = new Lifecycle({ core, driver, gateToken: options.gateToken, transaction: insist });
   store.transaction(() => {
     accounts.initialise(options.admin);
     initialiseDatastores(core);
   });
-  reschedule = startClockwork({ core, driver, tasks, options, transaction }).reschedule;
+  reschedule = startClockwork({ core, driver, tasks, options, insist }).reschedule;
   tasks.after(0, () =>
     resume({
       core,
@@ -207,6 +210,7 @@ export function createEngine(options: Required<OnedOptions>): Engine {
     methods: allMethods(core, lifecycle, options),
     authenticate: session => accounts.authenticate(session),
     transaction,
+    onError: options.onError,
     listen: listener => announcer.listen(listener),
     close() {
       tasks.close();
@@ -223,6 +227,7 @@ function allMethods(core: Core, lifecycle: Lifecycle, options: Required<OnedOpti
       configuration({ endpointPort, gateEndpoint: options.onegateEndpoint, driver: options.driver.name }),
     ),
     ...userMethods(core),
+    ...membershipMethods(core),
     ...quotaMethods(core),
     ...groupMethods(core),
     ...fixedMethods(core, options.endpoint),

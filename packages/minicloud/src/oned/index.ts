@@ -32,6 +32,8 @@ export interface OnedOptions {
   retryMs?: number;
   /** Milliseconds between two looks at the guests. */
   monitorMs?: number;
+  /** Told of errors that no caller hears of: of a listener, or of the disk while a driver's action ends. */
+  onError?: (error: unknown) => void;
 }
 
 /** An embedded oned. */
@@ -68,6 +70,7 @@ export function createOned(options: OnedOptions): EmbeddedOned {
     delayMs: 50,
     retryMs: 1000,
     monitorMs: 1000,
+    onError: () => undefined,
     ...options,
   });
   return {

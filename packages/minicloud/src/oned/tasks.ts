@@ -3,11 +3,27 @@ import type { Clock, Timer } from '@oneflower/contract';
 /** Timers of one owner, which end with it. */
 export class Tasks {
   readonly #clock: Clock;
+  readonly #onError: (error: unknown) => void;
   readonly #timers = new Set<Timer>();
   #closed = false;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, onError: (error: unknown) => void) {
     this.#clock = clock;
+    this.#onError = onError;
+  }
+
+  /**
+   * Runs `work` now; when it throws (the disk may be full), that is reported and it is run again every second until
+   * it succeeds or the owner ends.
+   */
+  insist(work: () => void): void {
+    if (this.#closed) return;
+    try {
+      work();
+    } catch (error) {
+      this.#onError(error);
+      this.after(1000, () => this.insist(work));
+    }
   }
 
   /** Runs `work` once after that many milliseconds, unless closed by then. */

@@ -147,7 +147,8 @@ export class Lifecycle {
       if (this.#closed || this.#underWay.get(vm.id) !== turn) return;
       this.#move(vm.id, vm.lcm, change);
     };
-    step.run(vm).then(
+    const over = Promise.resolve().then(() => step.run(vm));
+    over.then(
       () => settle(step.done),
       (error: unknown) => settle((current, now) => step.failed(current, now, messageOf(error))),
     );
