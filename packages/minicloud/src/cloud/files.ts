@@ -40,14 +40,15 @@ export function cloudFiles(directory: string): CloudFiles {
 }
 
 /**
- * Makes the directory where it is missing, and refuses one that is not ours: state of another user would become
+ * Makes the directory where it is missing, closed to others (passable to them as root, whose guests run programs as
+ * unprivileged users: every file in it is closed by itself), and refuses one that is not ours: state of another user would become
  * unreadable for its owner.
  *
  * @throws OneFlowerError `directory-not-writable` or `directory-of-another-user`
  */
 export function prepareDirectory(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    mkdirSync(directory, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new OneFlowerError({

@@ -105,8 +105,8 @@ test('a directory that cannot be made is refused with the reason', () => {
   );
 });
 
-test('a new directory is for its owner only', () => {
-  expect(statSync(directory('a').directory).mode & 0o777).toBe(0o700);
+test('nobody else can look into a new directory', () => {
+  expect(statSync(directory('a').directory).mode & 0o066).toBe(0);
 });
 
 test('a directory of another user is refused', () => {

@@ -1,3 +1,4 @@
+import { OneFlowerError } from '@oneflower/contract';
 import { z } from 'zod';
 import { type CloudFiles, readJson, writeWhole } from '../cloud/files.ts';
 import type { CloudPorts } from '../cloud/front-end.ts';
@@ -16,26 +17,35 @@ const configSchema = z.discriminatedUnion('driver', [
 ]);
 
 /** How a background cloud is run; kept in its directory. */
-export type DaemonConfig = ProcessConfig | DummyConfig;
-
-interface ProcessConfig {
-  driver: 'process';
-  /** What runs in each VM. */
-  agentCommand: { file: string; args: string[] };
+export interface DaemonConfig {
+  driver: 'process' | 'dummy';
+  /** What runs in each VM; the process driver needs it. */
+  agentCommand?: { file: string; args: string[] } | undefined;
   ports?: CloudPorts | undefined;
 }
 
-interface DummyConfig {
-  driver: 'dummy';
-  ports?: CloudPorts | undefined;
-}
+/** Settings that were checked: the process driver has its agent. */
+export type CheckedConfig = z.output<typeof configSchema>;
 
+/**
+ * Writes the settings for the service to read.
+ *
+ * @throws OneFlowerError `bad-service-settings`
+ */
 export function writeConfig(files: CloudFiles, config: DaemonConfig): void {
-  // Parsed, so that only what is a setting is written.
-  writeWhole(files.service, `${JSON.stringify(configSchema.parse(config))}\n`);
+  const checked = configSchema.safeParse(config);
+  if (!checked.success) {
+    throw new OneFlowerError({
+      code: 'bad-service-settings',
+      message: `The cloud cannot be started with these settings: ${z.prettifyError(checked.error)}`,
+      reason: 'The process driver needs the command of the agent, and ports are numbers from 1 to 65535.',
+      fault: 'bug',
+    });
+  }
+  writeWhole(files.service, `${JSON.stringify(checked.data)}\n`);
 }
 
 /** The settings that the service was last started with; undefined before the first time. */
-export function readConfig(files: CloudFiles): DaemonConfig | undefined {
+export function readConfig(files: CloudFiles): CheckedConfig | undefined {
   return configSchema.safeParse(readJson(files.service)).data;
 }

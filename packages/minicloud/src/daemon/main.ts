@@ -6,7 +6,7 @@ import { createDummyDriver } from '../drivers/dummy.ts';
 import { createProcessDriver } from '../drivers/process/driver.ts';
 import { linuxProcesses } from '../drivers/process/proc.ts';
 import type { VmDriver } from '../interfaces.ts';
-import { type DaemonConfig, readConfig } from './config.ts';
+import { type CheckedConfig, readConfig } from './config.ts';
 import { removeIdentity, writeIdentity } from './identity.ts';
 import type { DaemonMessage } from './messages.ts';
 
@@ -23,7 +23,7 @@ function tell(message: DaemonMessage): void {
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 }
 
-function driverOf(config: DaemonConfig): VmDriver {
+function driverOf(config: CheckedConfig): VmDriver {
   if (config.driver === 'dummy') return createDummyDriver();
   return createProcessDriver({
     directory: files.directory,

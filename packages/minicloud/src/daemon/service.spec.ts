@@ -163,6 +163,11 @@ test('a cloud that another program has open is not reset', async () => {
   await cloud.close();
 });
 
+test('the process driver is not started without an agent', async () => {
+  await expect(startDaemon({ directory, driver: 'process' })).rejects.toMatchObject({ code: 'bad-service-settings' });
+  expect(await daemonStatus({ directory })).toMatchObject({ state: 'stopped' });
+});
+
 test('a damaged directory can be reset', async () => {
   await start({ driver: 'dummy' });
   await stopDaemon({ directory });

@@ -33,12 +33,11 @@ export interface DaemonSurroundings {
   onProgress?: (progress: DaemonProgress) => void;
 }
 
-export type StartOptions = DaemonSurroundings &
-  DaemonConfig & {
-    directory: string;
-    /** The service's program; a bundled command line has it elsewhere. */
-    entry?: string;
-  };
+export interface StartOptions extends DaemonSurroundings, DaemonConfig {
+  directory: string;
+  /** The service's program; a bundled command line has it elsewhere. */
+  entry?: string;
+}
 
 export interface StopOptions extends DaemonSurroundings {
   directory: string;

@@ -28,7 +28,15 @@ export interface VmNote {
 /** Above this size the log is moved to `agent.log.1`. */
 export const longestLog = 10 * 1024 * 1024;
 
-/** The folder that stands for one VM. Everything in it is readable by its owner only. */
+/**
+ * As root, the agent runs Flower as an unprivileged user, who must reach its files in `root/` as in a VM of its own: what
+ * is secret there is protected by its own mode. An ordinary user's agent changes to nobody else, and all stays closed.
+ */
+function passable(): boolean {
+  return process.getuid?.() === 0;
+}
+
+/** The folder that stands for one VM. Its CONTEXT CD, its log and our notes are for their owner only. */
 export class VmFolder {
   readonly path: string;
   readonly root: string;
@@ -48,7 +56,8 @@ export class VmFolder {
 
   /** Makes the folders and writes the CONTEXT CD; what is in `root/` stays. */
   prepare(vm: DriverVm): void {
-    for (const folder of [this.path, this.root]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    mkdirSync(this.path, { recursive: true, mode: passable() ? 0o711 : 0o700 });
+    mkdirSync(this.root, { recursive: true, mode: passable() ? 0o755 : 0o700 });
     this.writeContext(vm.contextFiles);
     const note = { id: vm.id, name: vm.name, address: vm.address ?? null };
     writeWhole(this.#note, `${JSON.stringify(note)}\n`);
