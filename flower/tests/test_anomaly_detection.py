@@ -58,6 +58,16 @@ def test_compare_says_what_is_wrong_with_a_model(tmp_path: Path, capsys: pytest.
     write_model({"a": np.zeros(1)}, tmp_path / "other.npz")
     assert compare.main(["--model", str(tmp_path / "other.npz")]) == 1
     assert "no array hidden.weight" in capsys.readouterr().err
+    foreign = {**model.initial_weights(2, PLAN), "center": np.zeros(2), "width": np.ones(2)}
+    write_model(foreign, tmp_path / "foreign.npz")
+    assert compare.main(["--model", str(tmp_path / "foreign.npz")]) == 1
+    assert "rows of 2 columns" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [["--partitions", "0"], ["--partitions", "401"], ["--rounds", "x"], []])
+def test_compare_refuses_wrong_arguments(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        compare.main([*(["--model", "m.npz"] if wrong else []), *wrong])
 
 
 def test_training_is_the_same_every_time_and_leaves_its_input_alone() -> None:

@@ -187,6 +187,12 @@ def test_without_a_models_folder_a_run_still_ends(journal: ReadEvents, monkeypat
     assert "model_written" not in names(journal())
 
 
+def test_an_array_is_trained_or_constant() -> None:
+    federation = Federation.begin(MemoryGrid({1: node(1.0), 2: node(1.0)}), context_of())
+    with pytest.raises(ValueError, match=r"both trained and constant: layer\.3"):
+        federation.train(initial(), constants={"layer.3": np.zeros(1)})
+
+
 def test_a_question_waits_for_nodes_and_tells_failures_as_round_0(journal: ReadEvents) -> None:
     grid = MemoryGrid({1: node(1.0), 2: node(1.0), 3: failing})
     grid.online = [[], [1], [1, 2, 3]]

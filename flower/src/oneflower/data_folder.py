@@ -39,7 +39,7 @@ def _csv_files(folder: Path) -> list[Path]:
         return [
             entry
             for entry in entries
-            if entry.suffix.lower() == ".csv" and not entry.name.startswith(".") and entry.is_file()
+            if entry.suffix.lower() == ".csv" and not entry.name.startswith(".") and not entry.is_dir()
         ]
     except FileNotFoundError:
         return []
@@ -72,6 +72,10 @@ class _Reading:
 
     def read(self, file: Path) -> None:
         """Read one file's rows, noting what is wrong with them."""
+        if not file.is_file():
+            # A dangling link must not make a node train on other rows than its owner thinks.
+            self._note(file.name, None, "cannot be read: it is no file, or a link to none")
+            return
         try:
             with file.open("rb") as handle:
                 reader = csv.reader(_decoded(handle), strict=True)

@@ -118,7 +118,12 @@ class Federation:
         :param details: what one must know to use the model; told with the event model_written.
         :raises TrainingFailedError: no round had a result.
         :raises ModelFileError: the model could not be written.
+        :raises ValueError: an array is both trained and constant.
         """
+        constants = constants or {}
+        twice = sorted(set(initial_arrays) & set(constants))
+        if twice:
+            raise ValueError(f"Arrays are both trained and constant: {', '.join(twice)}")
         reporting = ReportingStrategy(self._strategy, self._events)
         result = reporting.start(
             self._grid,
@@ -131,7 +136,7 @@ class Federation:
         )
         if reporting.aggregated_round == 0:
             raise TrainingFailedError("No node's training had a result in any round: see the errors above")
-        self._keep(result.arrays, constants or {}, reporting, details or {})
+        self._keep(result.arrays, constants, reporting, details or {})
         self._events.training_end(
             total_rounds=reporting.rounds_done,
             seconds=time.monotonic() - self._began,

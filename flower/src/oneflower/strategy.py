@@ -9,6 +9,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from oneflower.events import Events, finite_metrics
+from oneflower.log import logger
 
 # How a SuperNode writes an exception of a ClientApp: <class 'module.Name'>:<'text'>
 _WRAPPED_REASON = re.compile(r"<class '[^']*'>:<'(.*)'>$", re.DOTALL)
@@ -26,6 +27,8 @@ class ReportingStrategy(Strategy):
     """
 
     def __init__(self, inner: Strategy, events: Events, clock: Seconds = time.monotonic) -> None:
+        if type(inner).start is not Strategy.start:
+            logger.warning("%s has a start of its own, which is not used", type(inner).__name__)
         self.inner = inner
         self.rounds_done = 0
         # The last round whose arrays were aggregated: an exchange that fails as a whole leaves the old ones.

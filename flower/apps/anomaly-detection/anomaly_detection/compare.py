@@ -9,7 +9,7 @@ rounds times passes a round, each with the scale of its own rows.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,11 @@ import numpy as np
 
 from anomaly_detection import model
 from anomaly_detection.scaling import Scale
-from oneflower.bundled import assign_by_regime, read_shuttle
+from oneflower.bundled import MAX_PARTITIONS, assign_by_regime, read_shuttle
 from oneflower.model_file import ModelFileError, read_model
-from oneflower.rows import Rows, hold_out, join_rows
+from oneflower.rows import DataRefusedError, Rows, hold_out, join_rows
+
+SHUTTLE_COLUMNS = 9
 
 
 @dataclass(frozen=True)
@@ -99,18 +101,23 @@ def read_federated(file: Path) -> tuple[model.Weights, Scale]:
     missing = [name for name in (*model.ARRAY_NAMES, "center", "width") if name not in arrays]
     if missing:
         raise ModelFileError(f"Model file {file} is not one of anomaly-detection: no array {', '.join(missing)}")
+    columns = arrays["hidden.weight"].shape[0]
+    if columns != SHUTTLE_COLUMNS:
+        raise ModelFileError(
+            f"Model file {file} is for rows of {columns} columns, the bundled ones have {SHUTTLE_COLUMNS}"
+        )
     return {name: arrays[name] for name in model.ARRAY_NAMES}, Scale(arrays["center"], arrays["width"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the comparison. Returns 0, or 1 when the model cannot be used."""
     options = _parser().parse_args(arguments)
-    plan = model.TrainingPlan(options.epochs, options.learning_rate, 16, options.seed)
     try:
         weights, scale = read_federated(options.model)
-        plan = model.TrainingPlan(plan.epochs, plan.learning_rate, weights["hidden.bias"].shape[0], plan.seed)
+        hidden_units = weights["hidden.bias"].shape[0]
+        plan = model.TrainingPlan(options.epochs, options.learning_rate, hidden_units, options.seed)
         comparison = compare(weights, scale, options.partitions, options.rounds, plan)
-    except (ModelFileError, ValueError) as error:
+    except (ModelFileError, DataRefusedError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     document = comparison.document()
@@ -122,13 +129,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _from_one_to(most: int) -> Callable[[str], int]:
+    def whole_number(text: str) -> int:
+        value = int(text)
+        if not 1 <= value <= most:
+            raise argparse.ArgumentTypeError(f"{value} is not from 1 to {most}")
+        return value
+
+    return whole_number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="anomaly_detection.compare", description=(__doc__ or "").split("\n")[0])
     defaults = model.TrainingPlan.of_run({})
     parser.add_argument("--model", type=Path, required=True, help="model file (.npz) of a run")
-    parser.add_argument("--partitions", type=int, default=3, help="nodes that the rows were split among")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of the run")
-    parser.add_argument("--epochs", type=int, default=defaults.epochs, help="local-epochs of the run")
+    parser.add_argument(
+        "--partitions", type=_from_one_to(MAX_PARTITIONS), default=3, help="nodes that the rows were split among"
+    )
+    parser.add_argument("--rounds", type=_from_one_to(100_000), default=3, help="rounds of the run")
+    parser.add_argument("--epochs", type=_from_one_to(1000), default=defaults.epochs, help="local-epochs of the run")
     parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="learning-rate of the run")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="seed of the run")
     parser.add_argument("--json", action="store_true", help="one JSON document")
