@@ -55,6 +55,20 @@ export class ServiceBody {
     return found ? numberAt(found, 'timestamp') : undefined;
   }
 
+  /** By how many nodes a role last grew: after a restart the log alone tells which of its VMs are the new ones. */
+  lastGrowth(role: string): number {
+    const entries = arrayAt(this.json, 'log').filter(isObject);
+    const grown = entries
+      .map(entry => /^Role (\w+) scaling up from (\d+) to (\d+) nodes$/.exec(String(entry.message)))
+      .findLast(found => found?.[1] === role);
+    return grown ? Number(grown[3]) - Number(grown[2]) : 1;
+  }
+
+  /** Whether all VMs are gone from a service that is to go with them. */
+  get abandoned(): boolean {
+    return this.json.automatic_deletion === true && this.roles.every(role => role.vmIds.length === 0);
+  }
+
   removeRole(name: string): void {
     this.json.roles = arrayAt(this.json, 'roles').filter(role => !isObject(role) || role.name !== name);
   }

@@ -16,7 +16,7 @@ import { rolesToRelease } from './order.ts';
 import { recoverService } from './recover.ts';
 import { adoptVms, readVms, resumeService, vmsByService } from './resume.ts';
 import { scaleRole, scalingFailed, scalingIsOver } from './scale.ts';
-import { canScale } from './states.ts';
+import { canScale, canUndeploy } from './states.ts';
 import { removeRole, roleIsGone, undeployService, wipeOut } from './undeploy.ts';
 import { actOnVms } from './vm-actions.ts';
 import { vmInfo } from './vms.ts';
@@ -153,6 +153,11 @@ export class Engine implements EngineContext {
     removeRole(this, service, name);
   }
 
+  /** The service has another owner or group: from now on it is brought through its life as that user. */
+  ownerChanged(service: LiveService): void {
+    service.owner = this.cloud.document(this.#options.sessionOf(ADMINISTRATOR), documentTypes.service, service.id);
+  }
+
   actOnVms(service: LiveService, roles: Role[], action: string, params: JsonObject): void {
     actOnVms(this, service, roles, action, params);
   }
@@ -218,7 +223,10 @@ export class Engine implements EngineContext {
       this.#waitIsOver(service, role, wait.kind, wait.all);
     }
     if (names.length > 0) service.changed = true;
-    if (service.incidents.size > 0) workOffIncidents(this, service);
+    if (service.incidents.size > 0) {
+      workOffIncidents(this, service);
+      if (service.body.abandoned && canUndeploy(service.body.state)) undeployService(this, service);
+    }
     if (service.changed) this.save(service);
   }
 

@@ -63,4 +63,24 @@ describe('a child role', () => {
     });
     await on.close();
   });
+
+  it('gets values of inputs whole, whatever is in them', async () => {
+    const hostile = "a\"b\n$(x) %s, [c] <&> 'd' = \\n ${HOME} größer";
+    const on = await createDummyBench({ delayMs: 50 });
+    on.ask('POST', '/service_template', {
+      name: 'x',
+      user_inputs: { FL_NODE_CONFIG: 'O|text|Config' },
+      roles: [{ name: 'a', type: 'vm', template_id: 2, cardinality: 1 }],
+    });
+    const merge = { user_inputs_values: { FL_NODE_CONFIG: hostile } };
+    on.ask('POST', '/service_template/0/action', {
+      action: { perform: 'instantiate', params: { merge_template: merge } },
+    });
+    await on.clock.advance(500);
+    const answer = on.core.call(sessionText(admin), 'one.vm.info', 0, false);
+    const context = objectAt(objectAt(readXml(answer.ok ? String(answer.value) : ''), 'TEMPLATE'), 'CONTEXT');
+    // A reference that names no parent role is blanked, shell variables too.
+    expect(context.FL_NODE_CONFIG).toBe(hostile.replace('${HOME}', ''));
+    await on.close();
+  });
 });

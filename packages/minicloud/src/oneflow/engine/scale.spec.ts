@@ -92,4 +92,25 @@ describe('scaling', () => {
     await on.clock.advance(2000);
     expect([stateOf(on, id), vmIds(on, id).length]).toEqual(['COOLDOWN', 3]);
   });
+
+  it('goes on in a gated service with exactly the VMs that were new', async () => {
+    const on = bench();
+    const id = await launch(on, template({ ready_status_gate: true }));
+    on.cloud.update(0, 'FL_READY=YES');
+    await settle(on);
+    on.cloud.update(1, 'FL_READY=YES');
+    on.cloud.update(2, 'FL_READY=YES');
+    on.cloud.runAll();
+    await settle(on);
+    expect([stateOf(on, id), scale(on, id, 4)]).toEqual(['RUNNING', 204]);
+    on.cloud.runAll();
+    on.kill();
+    on.start();
+    on.cloud.update(4, 'READY=YES');
+    await settle(on);
+    expect(stateOf(on, id)).toBe('SCALING');
+    on.cloud.update(3, 'READY=YES');
+    await settle(on);
+    expect(stateOf(on, id)).toBe('COOLDOWN');
+  });
 });

@@ -54,26 +54,13 @@ export function continueScaling(context: EngineContext, service: LiveService, ro
     context.watch.wait(service, role.name, 'scale-down', surplus);
     return;
   }
-  const known = new Set(role.vmIds);
   const failure = makeVms(context, service, role);
   if (failure !== undefined) {
     service.body.log('E', failure, seconds(context.clock));
     scalingFailed(context, service, role);
     return;
   }
-  const added = role.vmIds.filter(vmId => !known.has(vmId));
-  const waitedFor = added.length > 0 ? added : unfinished(context, role);
-  context.watch.wait(service, role.name, 'scale-up', waitedFor);
-}
-
-/** After a restart or a failure it is not known which VMs were new: the youngest that do not run for sure. */
-function unfinished(context: EngineContext, role: Role): number[] {
-  const { vmIds } = role;
-  const firstOpen = vmIds.findIndex(vmId => {
-    const { state, lcmState } = context.watch.conditionOf(vmId);
-    return !(state === 3 && lcmState === 3);
-  });
-  return vmIds.slice(firstOpen < 0 ? -1 : firstOpen);
+  context.watch.wait(service, role.name, 'scale-up', role.vmIds.slice(-service.body.lastGrowth(role.name)));
 }
 
 export function scalingFailed(context: EngineContext, service: LiveService, role: Role): void {
@@ -105,10 +92,7 @@ export function awaitCooldown(context: EngineContext, service: LiveService, ms: 
     endCooldown(context, service);
     return;
   }
-  service.timer = context.clock.after(ms, () => {
-    endCooldown(context, service);
-    context.save(service);
-  });
+  context.later(service, ms, () => endCooldown(context, service));
 }
 
 export function endCooldown(context: EngineContext, service: LiveService): void {

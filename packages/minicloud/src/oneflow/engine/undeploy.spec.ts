@@ -98,4 +98,39 @@ describe('undeploying', () => {
     await settle(on);
     expect([stateOf(on, id), arrayAt(bodyOf(on, id), 'roles').length]).toEqual(['RUNNING', 1]);
   });
+
+  it('goes by itself with its last VM when asked to', async () => {
+    const on = bench();
+    const id = await launchRunning(on, template({ automatic_deletion: true }));
+    for (const vmId of [0, 1]) on.cloud.end(vmId);
+    await settle(on);
+    expect(stateOf(on, id)).toBe('RUNNING');
+    on.cloud.end(2);
+    await settle(on);
+    expect(on.ask('GET', `/service/${id}`).status).toBe(404);
+  });
+});
+
+describe('actions on all VMs of a role', () => {
+  it('go to some at a time, with time in between', async () => {
+    const on = bench();
+    const id = await launchRunning(on, template({}, { cardinality: 4 }));
+    const params = { number: 2, period: 30 };
+    const path = `/service/${id}/role/supernode/action`;
+    expect(on.ask('POST', path, { action: { perform: 'poweroff', params } }).status).toBe(204);
+    const off = () => [1, 2, 3, 4].filter(vmId => on.cloud.vm(vmId).state === 8);
+    expect(off()).toEqual([1, 2]);
+    await on.clock.advance(30_000);
+    expect(off()).toEqual([1, 2, 3, 4]);
+  });
+
+  it('are done in the name of a new owner after chown', async () => {
+    const on = bench();
+    const id = await launchRunning(on);
+    const action = { perform: 'chown', params: { owner_id: 2 } };
+    expect(on.ask('POST', `/service/${id}/action`, { action }).status).toBe(204);
+    on.ask('POST', `/service/${id}/scale`, { role_name: 'supernode', cardinality: 3, force: false });
+    // Who may not use the VM template gets no VM of it.
+    expect(bodyOf(on, id)).toMatchObject({ state: 9 });
+  });
 });

@@ -23,12 +23,15 @@ export function actOnVms(
   for (const role of roles) {
     role.vmIds.forEach((vmId, index) => {
       const session = context.sessionOf(service);
-      const act = () => {
-        context.cloud.attempt(session, 'one.vm.action', action, vmId);
-      };
       const wait = Math.floor(index / number) * period * 1000;
-      if (wait === 0) act();
-      else service.actions.add(context.clock.after(wait, act));
+      if (wait === 0) context.cloud.attempt(session, 'one.vm.action', action, vmId);
+      else {
+        const timer = context.clock.after(wait, () => {
+          service.actions.delete(timer);
+          context.cloud.attempt(session, 'one.vm.action', action, vmId);
+        });
+        service.actions.add(timer);
+      }
     });
   }
 }

@@ -64,7 +64,7 @@ export function actOnService(exchange: Exchange): RestAnswer {
   else {
     const answer = documentAction(cloud, caller.session, id, action);
     if (!answer) throw new Refusal(500, `Action ${action.perform} not supported`);
-    service.owner = documentOf(exchange);
+    engine.ownerChanged(service);
   }
   return doneAnswer();
 }
