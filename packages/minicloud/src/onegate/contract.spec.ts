@@ -141,6 +141,20 @@ describe('what a body becomes', () => {
   }
 });
 
+test('a client that asks before it sends a body is told to go on', async () => {
+  const headers = { 'x-onegate-token': stage.token(0), 'x-onegate-vmid': '0', expect: '100-continue' };
+  const status = await new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port: stage.gate.port, method: 'PUT', path: '/vm', headers };
+    const outgoing = request(options, response => resolve(response.resume().statusCode));
+    outgoing.on('continue', () => outgoing.end('A=123'));
+    outgoing.on('error', reject);
+    outgoing.flushHeaders();
+  });
+  expect(status).toBe(200);
+  expect(stage.userTemplate(0).A).toBe('123');
+  stage.setUserTemplate(0, 'LABEL="x"');
+});
+
 describe('sizes', () => {
   const put = (body: Buffer, headers: Record<string, string> = {}) =>
     send('PUT', '/vm', { 'x-onegate-token': stage.token(0), 'x-onegate-vmid': '0', ...headers }, body);
