@@ -82,9 +82,10 @@ function startClockwork(parts: {
   driver: VmDriver;
   tasks: Tasks;
   options: Required<OnedOptions>;
+  lifecycle: Lifecycle;
   insist(work: () => void): void;
 }): { reschedule(): void } {
-  const { core, driver, tasks, options, insist } = parts;
+  const { core, driver, lifecycle, tasks, options, insist } = parts;
   let due = false;
   function scheduleIn(ms: number): void {
     if (due) return;
@@ -97,7 +98,14 @@ function startClockwork(parts: {
   }
   function monitorLater(): void {
     tasks.after(options.monitorMs, () => {
-      void lookAtGuests(core, driver, insist, () => tasks.closed).then(monitorLater);
+      const look = lookAtGuests({
+        core,
+        driver,
+        isRebooting: id => lifecycle.isRebooting(id),
+        transaction: insist,
+        isClosed: () => tasks.closed,
+      });
+      void look.then(monitorLater);
     });
   }
   monitorLater();
@@ -124,7 +132,8 @@ function resume(parts: {
   }
   if (core.vms.lookup('state', state.pending).size > 0) core.reschedule();
   for (const vm of core.vms.list()) {
-    if (vm.state !== state.active || vm.lcm === lcm.running) continue;
+    // What a request has moved on since this process began is under way already.
+    if (vm.state !== state.active || vm.lcm === lcm.running || lifecycle.isUnderWay(vm.id)) continue;
     if (!starting.includes(vm.lcm)) {
       lifecycle.enter(vm);
       continue;
@@ -195,7 +204,7 @@ export function createEngine(options: Required<OnedOptions>): Engine {
     accounts.initialise(options.admin);
     initialiseDatastores(core);
   });
-  reschedule = startClockwork({ core, driver, tasks, options, insist }).reschedule;
+  reschedule = startClockwork({ core, driver, lifecycle, tasks, options, insist }).reschedule;
   tasks.after(0, () =>
     resume({
       core,

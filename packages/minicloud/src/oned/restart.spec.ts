@@ -4,9 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { FakeClock } from '@oneflower/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDummyDriver } from '../drivers/dummy.ts';
-import { openTestCloud } from './testing/cloud.ts';
+import { createOned } from './index.ts';
+import { openTestCloud, session } from './testing/cloud.ts';
 
 let folder = '';
 
@@ -73,6 +75,29 @@ describe('a cloud that was killed', () => {
     expect(after.stateOf(id)).toBe('3/3');
     release();
     after.oned.close();
+    before.oned.close();
+  });
+
+  it('lets a request that comes first have its way, once', async () => {
+    const before = await openTestCloud({ file: file() });
+    const id = before.vm();
+    await before.settle();
+    const fresh = createDummyDriver();
+    let ends = 0;
+    const driver = {
+      ...fresh,
+      isRunning: async () => true,
+      async shutdown() {
+        ends += 1;
+      },
+    };
+    const clock = new FakeClock();
+    const oned = createOned({ file: file(), clock, driver, admin: { name: 'oneadmin', password: 'secret' } });
+    oned.call(session, 'one.vm.action', 'terminate', id);
+    await clock.advance(100);
+    expect(ends).toBe(1);
+    expect(String(Object.values(oned.call(session, 'one.vm.info', id))[1])).toContain('<STATE>6</STATE>');
+    oned.close();
     before.oned.close();
   });
 

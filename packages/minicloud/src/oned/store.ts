@@ -54,10 +54,7 @@ export class Table<T extends Stored> implements Participant {
 
   get(id: number): T | undefined {
     if (this.#staged.has(id)) return this.#staged.get(id);
-    const live = this.#live.get(id);
-    if (live || !this.#options.archived) return live;
-    const row = this.#statements.read.get(id);
-    return row ? (JSON.parse(String(row.body)) as T) : undefined;
+    return this.committed(id);
   }
 
   put(object: T): void {
@@ -86,9 +83,14 @@ export class Table<T extends Stored> implements Participant {
     return this.#indexes.get(index)?.get(key) ?? none;
   }
 
-  /** The object in memory as it is without the current transaction. */
+  /** The object as it is without the current transaction. */
   committed(id: number): T | undefined {
-    return this.#live.get(id);
+    return this.#live.get(id) ?? this.#archived(id);
+  }
+
+  #archived(id: number): T | undefined {
+    const row = this.#options.archived ? this.#statements.read.get(id) : undefined;
+    return row ? (JSON.parse(String(row.body)) as T) : undefined;
   }
 
   /** What the current transaction puts; undefined stands for removed. */

@@ -123,6 +123,44 @@ describe('the life cycle of a VM', () => {
     expect(cloud.stateOf(id)).toBe('3/3');
   });
 
+  it('does not take a guest for gone that is being rebooted', async () => {
+    const cloud = await openTestCloud({ monitorMs: 1000 });
+    const id = cloud.vm();
+    await cloud.settle();
+    const release = cloud.driver.hold('reboot');
+    cloud.call('one.vm.action', 'reboot', id);
+    cloud.driver.kill(id);
+    await cloud.clock.advance(3000);
+    expect(cloud.stateOf(id)).toBe('3/3');
+    release();
+    await cloud.clock.advance(1000);
+    expect(cloud.stateOf(id)).toBe('8/0');
+  });
+
+  it('takes writes to a VM that is DONE, which end it no second time', async () => {
+    const cloud = await openTestCloud();
+    const id = cloud.vm();
+    cloud.call('one.vm.action', 'terminate', id);
+    cloud.events.length = 0;
+    cloud.call('one.vm.update', id, 'LAST="word"', 1);
+    expect(cloud.textOf(id, 'LAST')).toBe('word');
+    expect(cloud.events.map(event => event.kind)).toEqual(['update']);
+    expect(String(cloud.call('one.vmpool.info', -2, -1, -1, -1))).toBe('<VM_POOL></VM_POOL>');
+    expect(String(cloud.call('one.vmpool.info', -2, -1, -1, 6))).toContain(`<ID>${id}</ID>`);
+  });
+
+  it('shows a guest in BOOT_FAILURE that cannot be given its token', async () => {
+    const cloud = await openTestCloud({
+      gateToken: () => {
+        throw new RangeError('Invalid key length');
+      },
+    });
+    const id = cloud.vm();
+    await cloud.settle();
+    expect(cloud.stateOf(id)).toBe('3/36');
+    expect(cloud.textOf(id, 'ERROR')).toContain('Invalid key length');
+  });
+
   it('tells an update with its very text', async () => {
     const cloud = await openTestCloud();
     const id = cloud.vm();

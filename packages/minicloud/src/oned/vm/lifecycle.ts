@@ -114,6 +114,7 @@ export class Lifecycle {
   readonly #steps: Record<number, Step>;
   /** The state whose action is under way, per VM; an end that no longer belongs to it is dropped. */
   readonly #underWay = new Map<number, object>();
+  readonly #rebooting = new Set<number>();
   #closed = false;
 
   constructor(surroundings: Surroundings) {
@@ -167,14 +168,27 @@ export class Lifecycle {
 
   /** A reboot leaves the state as it is; only its failure shows. */
   reboot(id: number, hard: boolean): void {
-    this.#surroundings.driver.reboot(id, { hard }).catch((error: unknown) => {
-      if (this.#closed) return;
-      const { core, transaction } = this.#surroundings;
-      transaction(() => {
-        const vm = core.vms.get(id);
-        if (vm) core.vms.put(withError(vm, core.seconds(), `REBOOT: ${messageOf(error)}`));
-      });
-    });
+    const { core, driver, transaction } = this.#surroundings;
+    this.#rebooting.add(id);
+    const over = Promise.resolve().then(() => driver.reboot(id, { hard }));
+    over
+      .catch((error: unknown) => {
+        if (this.#closed) return;
+        transaction(() => {
+          const vm = core.vms.get(id);
+          if (vm) core.vms.put(withError(vm, core.seconds(), `REBOOT: ${messageOf(error)}`));
+        });
+      })
+      .finally(() => this.#rebooting.delete(id));
+  }
+
+  isRebooting(id: number): boolean {
+    return this.#rebooting.has(id);
+  }
+
+  /** Whether this process has started the action that the VM's state waits for. */
+  isUnderWay(id: number): boolean {
+    return this.#underWay.has(id);
   }
 
   close(): void {
