@@ -1,5 +1,7 @@
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ from flwr.app import ConfigRecord, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly_detection import compare, model
+from anomaly_detection import compare, model, training
 from anomaly_detection.exchange import ExchangeError, agree, read_scale, scale_answer, scale_config
 from anomaly_detection.scaling import Scale
 from oneflower.model_file import write_model
@@ -30,7 +32,9 @@ def federate(partitions: int, rounds: int) -> tuple[model.Weights, Scale]:
     weights = model.initial_weights(len(columns), PLAN)
     total = sum(len(rows) for rows in shards)
     for server_round in range(1, rounds + 1):
-        trained = [model.train(weights, scale.apply(rows.features), rows.labels, PLAN, server_round) for rows in shards]
+        trained = [
+            training.train(weights, scale.apply(rows.features), rows.labels, PLAN, server_round) for rows in shards
+        ]
         weights = {
             name: np.sum([each[name] * (len(rows) / total) for each, rows in zip(trained, shards, strict=True)], axis=0)
             for name in weights
@@ -74,7 +78,7 @@ def test_training_is_the_same_every_time_and_leaves_its_input_alone() -> None:
     rows = rows_of(("a", "b"))
     start = model.initial_weights(2, PLAN)
     before = {name: array.copy() for name, array in start.items()}
-    one, other = (model.train(start, rows.features, rows.labels, PLAN, 1) for _ in range(2))
+    one, other = (training.train(start, rows.features, rows.labels, PLAN, 1) for _ in range(2))
     for name in model.ARRAY_NAMES:
         np.testing.assert_array_equal(one[name], other[name])
         np.testing.assert_array_equal(start[name], before[name])
@@ -85,9 +89,9 @@ def test_training_is_the_same_every_time_and_leaves_its_input_alone() -> None:
 def test_rows_of_one_label_train_and_leave_the_roc_auc_undefined(label: int) -> None:
     rows = rows_of(("a", "b"))
     labels = np.full(len(rows), label)
-    trained = model.train(model.initial_weights(2, PLAN), rows.features, labels, PLAN, 1)
-    assert math.isnan(model.roc_auc(trained, rows.features, labels))
-    assert model.loss(trained, rows.features, labels) < model.loss(
+    trained = training.train(model.initial_weights(2, PLAN), rows.features, labels, PLAN, 1)
+    assert math.isnan(training.roc_auc(trained, rows.features, labels))
+    assert training.loss(trained, rows.features, labels) < training.loss(
         model.initial_weights(2, PLAN), rows.features, labels
     )
 
@@ -95,7 +99,7 @@ def test_rows_of_one_label_train_and_leave_the_roc_auc_undefined(label: int) -> 
 @pytest.mark.parametrize("count", [1, 2, 63, 65])
 def test_any_number_of_rows_can_be_trained_on(count: int) -> None:
     rows = rows_of(("a",), count)
-    trained = model.train(model.initial_weights(1, PLAN), rows.features, rows.labels, PLAN, 1)
+    trained = training.train(model.initial_weights(1, PLAN), rows.features, rows.labels, PLAN, 1)
     assert all(np.isfinite(array).all() for array in trained.values())
 
 
@@ -104,7 +108,7 @@ def test_the_plan_reaches_the_training() -> None:
 
     def trained(**run_config: float) -> model.Weights:
         plan = model.TrainingPlan.of_run({key.replace("_", "-"): value for key, value in run_config.items()})
-        return model.train(model.initial_weights(2, plan), rows.features, rows.labels, plan, 1)
+        return training.train(model.initial_weights(2, plan), rows.features, rows.labels, plan, 1)
 
     usual = trained()["hidden.weight"]
     assert trained(hidden_units=5)["hidden.weight"].shape == (2, 5)
@@ -157,3 +161,9 @@ def test_a_malformed_scale_is_refused(values: dict[str, list[float]]) -> None:
     record.update(values)
     with pytest.raises(ExchangeError, match="malformed"):
         agree({1: RecordDict({"scale": record})})
+
+
+def test_the_server_app_needs_no_framework() -> None:
+    program = "import sys; import anomaly_detection.server_app; sys.exit('sklearn' in sys.modules)"
+    environment = {"PYTHONPATH": ":".join(sys.path), "FLWR_TELEMETRY_ENABLED": "0"}
+    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 0

@@ -3,7 +3,7 @@
 from flwr.app import Context, Message, MetricRecord, MetricRecordValues, RecordDict
 from flwr.clientapp import ClientApp
 
-from anomaly_detection import model
+from anomaly_detection import model, training
 from anomaly_detection.exchange import read_config, read_scale, read_weights, scale_answer, weights_record
 from oneflower.data import load_node_data
 
@@ -23,9 +23,9 @@ def train(message: Message, context: Context) -> Message:
     plan = model.TrainingPlan.of_run(context.run_config)
     config, server_round = read_config(message.content)
     scaled = read_scale(config, rows.columns).apply(rows.features)
-    trained = model.train(read_weights(message.content), scaled, rows.labels, plan, server_round)
+    trained = training.train(read_weights(message.content), scaled, rows.labels, plan, server_round)
     metrics: dict[str, MetricRecordValues] = {
-        "train_loss": model.loss(trained, scaled, rows.labels),
+        "train_loss": training.loss(trained, scaled, rows.labels),
         "num-examples": len(rows),
     }
     content = RecordDict({"arrays": weights_record(trained), "metrics": MetricRecord(metrics)})
@@ -40,8 +40,8 @@ def evaluate(message: Message, context: Context) -> Message:
     config, _ = read_config(message.content)
     scaled = read_scale(config, rows.columns).apply(rows.features)
     metrics: dict[str, MetricRecordValues] = {
-        "roc_auc": model.roc_auc(weights, scaled, rows.labels),
-        "eval_loss": model.loss(weights, scaled, rows.labels),
+        "roc_auc": training.roc_auc(weights, scaled, rows.labels),
+        "eval_loss": training.loss(weights, scaled, rows.labels),
         "num-examples": len(rows),
     }
     return Message(RecordDict({"metrics": MetricRecord(metrics)}), reply_to=message)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly_detection import model
+from anomaly_detection import model, training
 from anomaly_detection.scaling import Scale
 from oneflower.bundled import MAX_PARTITIONS, assign_by_regime, read_shuttle
 from oneflower.model_file import ModelFileError, read_model
@@ -71,7 +71,7 @@ def train_alone(rows: Rows, rounds: int, plan: model.TrainingPlan) -> tuple[mode
     scaled = scale.apply(rows.features)
     weights = model.initial_weights(len(rows.columns), plan)
     for server_round in range(1, rounds + 1):
-        weights = model.train(weights, scaled, rows.labels, plan, server_round)
+        weights = training.train(weights, scaled, rows.labels, plan, server_round)
     return weights, scale
 
 
@@ -81,7 +81,7 @@ def compare(weights: model.Weights, scale: Scale, partitions: int, rounds: int, 
     held_out = join_rows([shard.held_out for shard in shards])
 
     def measure(candidate: model.Weights, its_scale: Scale) -> float:
-        return model.roc_auc(candidate, its_scale.apply(held_out.features), held_out.labels)
+        return training.roc_auc(candidate, its_scale.apply(held_out.features), held_out.labels)
 
     return Comparison(
         federated=measure(weights, scale),

@@ -1,0 +1,57 @@
+"""Training and measuring the network on a node's rows, with scikit-learn."""
+
+import numpy as np
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.neural_network import MLPClassifier
+
+from anomaly_detection.model import ARRAY_NAMES, Floats, Labels, TrainingPlan, Weights, score
+
+BATCH = 64
+MOMENTUM = 0.9
+
+
+def train(weights: Weights, features: Floats, labels: Labels, plan: TrainingPlan, server_round: int) -> Weights:
+    """Weights after ``plan.epochs`` passes over scaled rows. Rows of one label alone are fine."""
+    network = MLPClassifier(
+        hidden_layer_sizes=(plan.hidden_units,),
+        activation="tanh",
+        solver="sgd",
+        momentum=MOMENTUM,
+        learning_rate_init=plan.learning_rate,
+        batch_size=1,
+        random_state=(plan.seed + server_round) % 2**31,
+    )
+    _give_weights(network, weights)
+    network.set_params(batch_size=min(BATCH, len(labels)))
+    for _ in range(plan.epochs):
+        network.partial_fit(features, labels)
+    arrays = (network.coefs_[0], network.intercepts_[0], network.coefs_[1], network.intercepts_[1])
+    return dict(zip(ARRAY_NAMES, (np.asarray(array) for array in arrays), strict=True))
+
+
+def _give_weights(network: MLPClassifier, weights: Weights) -> None:
+    """scikit-learn makes the layers at the first fit only: fit two rows of nothing, then put ours in their place."""
+    columns = weights["hidden.weight"].shape[0]
+    network.partial_fit(np.zeros((2, columns)), np.array([0, 1]), classes=np.array([0, 1]))
+    # Made anew by the next fit: momentum begins at rest.
+    del network._optimizer
+    for mine, given in (
+        (network.coefs_[0], weights["hidden.weight"]),
+        (network.intercepts_[0], weights["hidden.bias"]),
+        (network.coefs_[1], weights["output.weight"]),
+        (network.intercepts_[1], weights["output.bias"]),
+    ):
+        mine[...] = given
+
+
+def roc_auc(weights: Weights, features: Floats, labels: Labels) -> float:
+    """ROC-AUC on scaled rows; NaN where rows of one label leave it undefined."""
+    if len(np.unique(labels)) < 2:
+        return float("nan")
+    return float(roc_auc_score(labels, score(weights, features)))
+
+
+def loss(weights: Weights, features: Floats, labels: Labels) -> float:
+    """Mean logistic loss on scaled rows."""
+    odds = score(weights, features)
+    return float(log_loss(labels, 1 / (1 + np.exp(-np.clip(odds, -500, 500))), labels=[0, 1]))
