@@ -34,4 +34,17 @@ describe('a large service', () => {
     expect(perVm).toBeLessThan(4);
     expect(large.writes).toBeLessThanOrEqual(small.writes + 2);
   });
+
+  it('does not write its document when guests publish', async () => {
+    const on = await createDummyBench({ delayMs: 50 });
+    const role = { name: 'a', type: 'vm', template_id: 2, cardinality: 3 };
+    on.ask('POST', '/service_template', { name: 'x', roles: [role] });
+    on.ask('POST', '/service_template/0/action', { action: { perform: 'instantiate' } });
+    await on.clock.advance(3000);
+    const before = on.cloud.counts.get('one.document.update');
+    for (const vmId of [0, 1, 2]) on.cloud.update(vmId, 'FL_ROUND_NUMBER=3');
+    await on.clock.advance(120_000);
+    expect(on.cloud.counts.get('one.document.update')).toBe(before);
+    await on.close();
+  });
 });

@@ -70,10 +70,16 @@ export class VmWatch {
     vm.condition = { state: event.state, lcmState: event.lcmState };
     const wait = vm.service.waits.get(vm.role);
     if (wait) this.#takeForWait(vm, wait, event);
-    else if (isDone(vm.condition) || isTrouble(vm.condition) || isRunning(vm.condition)) {
+    else if (event.kind === 'state' && this.#matters(vm)) {
       vm.service.incidents.add(event.vmId);
       this.#options.wake(vm.service);
     }
+  }
+
+  /** A VM that runs matters only where one did not; guests that publish their figures all day change nothing. */
+  #matters({ service, role, condition }: KnownVm): boolean {
+    if (isDone(condition) || isTrouble(condition)) return true;
+    return isRunning(condition) && service.body.role(role)?.state === 'WARNING';
   }
 
   /** Begins to wait for VMs of a role. Those that are there already are not waited for. */

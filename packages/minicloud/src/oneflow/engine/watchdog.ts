@@ -43,9 +43,10 @@ function judgeVms(context: EngineContext, service: LiveService, role: Role, vmId
     else if (isRunning(condition)) running = true;
   }
   if (gone.size > 0) loseNodes(context, service, role, gone);
+  const before = role.state;
   if (trouble) role.state = 'WARNING';
-  else if (running && role.state === 'WARNING') role.state = 'RUNNING';
-  service.changed = true;
+  else if (running && before === 'WARNING') role.state = 'RUNNING';
+  if (gone.size > 0 || role.state !== before) service.changed = true;
 }
 
 /** A node that ended elsewhere lowers the cardinality, also below min_vms (the autoscaler refills later). */
