@@ -8,6 +8,8 @@ import type { HttpRequest, Upstream } from './types.ts';
 
 /** Room for data under way; HTTP/2's default of 64 KiB would make large models crawl. */
 export const windowBytes = 4 * 1024 * 1024;
+/** MiB that one connection may hold; Node's default of 10 ends calls that two full windows are enough to bring about. */
+export const sessionMiB = 64;
 
 /** gRPC's status UNAVAILABLE, on which its clients try again. */
 const unavailable = { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '14' } as const;
@@ -21,8 +23,8 @@ export function createGrpcPass(upstream: Upstream): Pass {
   }
   return {
     handle(request, response) {
-      if (!('stream' in request) || request.stream === undefined) answerNotFound(response);
-      else passStream(request.stream as http2.ServerHttp2Stream, request, connected());
+      if (response instanceof http2.Http2ServerResponse) passCall(request, response, connected());
+      else answerNotFound(response);
     },
     close: () => session?.destroy(),
   };
@@ -31,7 +33,11 @@ export function createGrpcPass(upstream: Upstream): Pass {
 function connect({ host, port, caPem }: Upstream): http2.ClientHttp2Session {
   const authority = `${caPem === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
   const settings = { initialWindowSize: windowBytes, enablePush: false };
-  const session = http2.connect(authority, { settings, ...(caPem === undefined ? {} : pinned(caPem)) });
+  const session = http2.connect(authority, {
+    settings,
+    maxSessionMemory: sessionMiB,
+    ...(caPem === undefined ? {} : pinned(caPem)),
+  });
   session.on('connect', () => session.setLocalWindowSize(windowBytes));
   // The streams report it; the next call connects anew.
   session.on('error', () => session.destroy());
@@ -39,41 +45,37 @@ function connect({ host, port, caPem }: Upstream): http2.ClientHttp2Session {
   return session;
 }
 
-function passStream(incoming: http2.ServerHttp2Stream, request: HttpRequest, session: http2.ClientHttp2Session): void {
+function passCall(request: HttpRequest, response: http2.Http2ServerResponse, session: http2.ClientHttp2Session): void {
   const onward = session.request({
     ...passedOn(request.headers),
     ':method': request.method ?? 'POST',
     ':path': request.url ?? '/',
     te: 'trailers',
   });
-  onward.on('response', headers => {
-    if (incoming.destroyed) return;
-    incoming.respond(
-      { ...passedOn(headers), ':status': headers[':status'] ?? 502 },
-      { waitForTrailers: true, endStream: onward.readableEnded },
-    );
-    passTrailers(onward, incoming);
-    onward.pipe(incoming);
+  onward.on('response', (headers, flags) => {
+    if (response.destroyed) return;
+    const status = headers[':status'] ?? 502;
+    if (flags & http2.constants.NGHTTP2_FLAG_END_STREAM) {
+      answerAtOnce(response, { ...passedOn(headers), ':status': status });
+      return;
+    }
+    response.writeHead(status, passedOn(headers));
+    onward.pipe(response);
   });
-  onward.on('error', () => answerBroken(incoming));
-  incoming.on('error', () => onward.close(http2.constants.NGHTTP2_CANCEL));
-  incoming.on('close', () => onward.close(http2.constants.NGHTTP2_CANCEL));
-  pipeline(incoming, onward, () => undefined);
+  // A call's outcome is in its trailers; they come before the end of the body that ends the answer.
+  onward.on('trailers', trailers => response.addTrailers(passedOn(trailers)));
+  onward.on('error', () => answerBroken(response));
+  response.on('close', () => onward.close(http2.constants.NGHTTP2_CANCEL));
+  pipeline(request, onward, () => undefined);
 }
 
-/** A call's outcome is in its trailers, so they are sent when Flower has sent its own. */
-function passTrailers(onward: http2.ClientHttp2Stream, incoming: http2.ServerHttp2Stream): void {
-  let trailers: http2.IncomingHttpHeaders = {};
-  onward.on('trailers', received => {
-    trailers = received;
-  });
-  incoming.on('wantTrailers', () => {
-    if (!incoming.destroyed) incoming.sendTrailers(passedOn(trailers));
-  });
+function answerBroken(response: http2.Http2ServerResponse): void {
+  if (response.destroyed || response.writableEnded) return;
+  if (response.headersSent) response.stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+  else answerAtOnce(response, unavailable);
 }
 
-function answerBroken(incoming: http2.ServerHttp2Stream): void {
-  if (incoming.destroyed) return;
-  if (incoming.headersSent) incoming.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
-  else incoming.respond(unavailable, { endStream: true });
+/** An answer without a body whose headers say the outcome: gRPC wants them to end the stream. */
+function answerAtOnce(response: http2.Http2ServerResponse, headers: http2.OutgoingHttpHeaders): void {
+  response.stream.respond(headers, { endStream: true });
 }

@@ -8,7 +8,7 @@ import { answerNotFound } from './answers.ts';
 import { createBadClientReport } from './bad-clients.ts';
 import { createHttpServer, defaultLimits, http1Options, secureContext } from './http-server.ts';
 import { closeServer, listenOn } from './listening.ts';
-import { createGrpcPass, windowBytes } from './pass-grpc.ts';
+import { createGrpcPass, sessionMiB, windowBytes } from './pass-grpc.ts';
 import { createHttpPass, type Pass } from './pass-http.ts';
 import { destinationOf } from './paths.ts';
 import type { Gate, GateLimits, GateOptions, HttpHandler, Upstream } from './types.ts';
@@ -69,14 +69,14 @@ function createServer(options: GateOptions, clock: Clock, handler: HttpHandler):
 
 /** HTTP/2 for gRPC, HTTP/1.1 for enrolment, on one port: told apart by ALPN, without TLS by the first bytes. */
 function createGrpcServer(options: GateOptions, limits: GateLimits, handler: HttpHandler): GateServer {
-  const settings = { initialWindowSize: windowBytes };
+  const http2Options = { settings: { initialWindowSize: windowBytes }, maxSessionMemory: sessionMiB };
   if (options.tls) {
     const secure = { ...secureContext(options.tls), allowHTTP1: true, handshakeTimeout: limits.handshakeMs };
-    const server = http2.createSecureServer({ ...http1Options(limits), ...secure, settings }, handler);
+    const server = http2.createSecureServer({ ...http1Options(limits), ...secure, ...http2Options }, handler);
     server.on('session', prepareSession(limits));
     return server;
   }
-  const cleartext = http2.createServer({ settings }, handler).on('session', prepareSession(limits));
+  const cleartext = http2.createServer(http2Options, handler).on('session', prepareSession(limits));
   const http1 = http.createServer(http1Options(limits), handler);
   http1.timeout = limits.idleMs;
   return net.createServer({ pauseOnConnect: false }, socket => dispatch(socket, limits, cleartext, http1));
