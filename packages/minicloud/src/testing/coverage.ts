@@ -42,3 +42,38 @@ export const coverage: readonly Uncovered[] = [
   },
   { area: 'cli', stem: '027-oneuser-show--one-system-config', reason: configuration },
 ];
+
+/** Elements that are taken out of both sides before they are compared. */
+export interface Cut {
+  elements: readonly string[];
+  reason: string;
+  /** Only in these exchanges; in all, when absent. */
+  stems?: readonly string[];
+}
+
+/** What the replay of the calls to oned does not compare. Ids, names, order and all other values are compared. */
+export const cuts: readonly Cut[] = [
+  { elements: ['MONITORING', 'LAST_POLL'], reason: loads },
+  {
+    elements: [
+      'PCI_DEVICES',
+      'NUMA_NODES',
+      'KVM_CPU_FEATURES',
+      'KVM_CPU_MODELS',
+      'MEMORY_ENCRYPTION',
+      'MODELNAME',
+      'USED_DISK',
+    ],
+    reason: 'The hardware of the recorded host is an invention of its dummy driver.',
+  },
+  {
+    elements: ['TOTAL_MB', 'FREE_MB', 'USED_MB'],
+    reason: 'The recorded sizes of datastores are those of that machine, or chance.',
+  },
+  { elements: ['ENDPOINT_GRPC'], reason: 'gRPC is not served.' },
+  {
+    elements: ['DESCRIPTION'],
+    stems: ['026-vdcpool-info', '028-secgrouppool-info'],
+    reason: "The descriptions of the objects of a fresh installation are this cloud's own words.",
+  },
+];
