@@ -12,6 +12,7 @@ import {
   oneGateAccess,
 } from './context/context.ts';
 import { readContext } from './context/read.ts';
+import { checkReachable } from './data-folder.ts';
 import { failure } from './failure.ts';
 import { type FileOwner, stateWriteFailed, writeFileAtomic } from './files.ts';
 import type { EventHub } from './journal/event-hub.ts';
@@ -118,6 +119,7 @@ export class Guest {
     for (const [path, mode, ours] of foldersOf(layout)) await ensureFolder(path, mode, ours ? undefined : owner);
     // The operator's own data keeps the owner and the modes that it has.
     if (!existsSync(layout.data)) await ensureFolder(layout.data, 0o755, owner);
+    await checkReachable(layout.flowerState, owner);
     await this.#authorizeKeys();
   }
 

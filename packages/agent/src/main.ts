@@ -27,7 +27,8 @@ export async function main(args: string[]): Promise<void> {
     process.on(signal, () => stop.abort(new Error(`${signal} received`)));
   }
   const { contextChanged } = onHangUp();
-  await mkdir(layout.state, { recursive: true, mode: 0o711 });
+  // Where this fails the boot step that makes the folders says so, and is tried again.
+  await mkdir(layout.state, { recursive: true, mode: 0o711 }).catch(() => undefined);
   const events = await createEventHub({ file: join(layout.state, 'events.jsonl'), clock, log });
   const leftovers = await endProcesses(layout.root, clock, graceMs);
   if (leftovers > 0) log.warning(`${leftovers} processes of an agent that died were still there; they are ended.`);

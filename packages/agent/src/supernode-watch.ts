@@ -43,7 +43,8 @@ type Answer =
 
 async function ask(node: SuperNode): Promise<Answer> {
   try {
-    const { online, training, partition } = await node.askState('running', null);
+    const trouble = node.flowerTrouble();
+    const { online, training, partition } = await node.askState(trouble ? 'failed' : 'running', trouble ?? null);
     const moved = partition.id !== node.partition.id || partition.of !== node.partition.of;
     if (online) return { verdict: 'online', bootAgain: moved && !training };
     return { verdict: 'away', error: failure('node_not_online', 'The SuperLink does not list this node online.') };

@@ -205,6 +205,12 @@ export class SuperNode implements RoleMachine {
     return this.#enrolment;
   }
 
+  /** Why Flower does not run at this moment, if it does not. */
+  flowerTrouble(): string | undefined {
+    const state = this.guest.supervisor.state(flowerProcess);
+    return state && !state.running ? startFailed(flowerProcess, state).message.slice(0, 2000) : undefined;
+  }
+
   /** Tells the SuperLink how this node is, and hears whether it is online. */
   async askState(phase: 'starting' | 'running' | 'failed', error: string | null): Promise<StateResponse> {
     const site = this.#site.value;

@@ -43,7 +43,7 @@ export class RunKeeper {
     parts.events.listen(event => this.#observe(event));
   }
 
-  /** @throws when the record of the runs is damaged: guessing could train twice. */
+  /** @throws OneFlowerError `state_write_failed` when the record of the runs cannot be read. */
   static async open(parts: RunKeeperParts): Promise<RunKeeper> {
     const file = join(parts.layout.state, 'runs.json');
     return new RunKeeper(parts, file, await loadRuns(file));
@@ -133,8 +133,8 @@ export class RunKeeper {
   /** The agent died while it submitted: if Flower has a run that nobody recorded, that is it. */
   #adoptInterrupted(runs: readonly FlowerRun[]): void {
     const { FL_USE_CASE } = this.#parts.settings();
-    const known = new Set(this.#state.runs.filter(run => run.submittedBy === 'variables').map(run => run.runId));
-    const orphan = runs.find(run => !known.has(run.runId));
+    // Newest first.
+    const orphan = runs.find(run => run.fabId.endsWith(`/${FL_USE_CASE}`));
     this.#state.fromVariables = orphan ? 'submitted' : 'none';
     if (orphan) void this.add(orphan.runId, FL_USE_CASE, 'variables');
     else void this.#save();
@@ -165,7 +165,10 @@ export class RunKeeper {
   }
 
   #observe({ event, data }: NumberedEvent): void {
-    const record = typeof data.run_id === 'string' ? this.#record(data.run_id) : undefined;
+    const runId = typeof data.run_id === 'string' ? data.run_id : '';
+    // A ServerApp can be quicker than the answer of the call that has submitted it.
+    const isNew = event === 'training_start' && this.#record(runId) === undefined;
+    const record = isNew ? this.#remember(runId, '', 'operator') : this.#record(runId);
     if (event === 'model_written') void this.#keepModel(data as EventData<'model_written'>);
     if (!record) return;
     if (event === 'training_start') record.rounds = (data as EventData<'training_start'>).num_rounds;

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { runStatuses } from '@oneflower/contract';
+import { type OneFlowerError, runStatuses } from '@oneflower/contract';
 import { z } from 'zod';
+import { failure } from '../failure.ts';
 import { writeFileAtomic } from '../files.ts';
 
 /** A run as the agent remembers it. */
@@ -31,7 +32,11 @@ const RunState = z.object({
 });
 export type RunState = z.infer<typeof RunState>;
 
-/** Loads the runs of this VM's life; a file that cannot be read is reported by the caller, never overwritten. */
+/**
+ * Loads the runs of this VM's life. A file that cannot be read is never overwritten: guessing could train twice.
+ *
+ * @throws OneFlowerError `state_write_failed`
+ */
 export async function loadRuns(file: string): Promise<RunState> {
   let text: string;
   try {
@@ -39,9 +44,22 @@ export async function loadRuns(file: string): Promise<RunState> {
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
       return { fromVariables: 'none', runs: [] };
-    throw error;
+    throw damaged(file, error);
   }
-  return RunState.parse(JSON.parse(text));
+  try {
+    return RunState.parse(JSON.parse(text));
+  } catch (error) {
+    throw damaged(file, error);
+  }
+}
+
+function damaged(file: string, cause: unknown): OneFlowerError {
+  return failure('state_write_failed', `The record of the runs, ${file}, cannot be read.`, {
+    reason: 'The file is damaged or its permissions were changed.',
+    remedy: 'Remove the file; the run of the variables is then submitted once more.',
+    fault: 'user',
+    cause,
+  });
 }
 
 /** @throws OneFlowerError `state_write_failed` */

@@ -68,7 +68,7 @@ const Answer = z.object({
   'error-message': z.string().nullish(),
 });
 
-const longestMs = 120_000;
+const longestMs = 60_000;
 
 /**
  * Hands an app's folder to Flower by `flwr run` and answers the run's id. `flwr` exits with 0 on failures too, so only

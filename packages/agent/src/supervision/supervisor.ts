@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { type Clock, type OneFlowerError, sleep, type Timer } from '@oneflower/contract';
+import type { Clock, OneFlowerError, Timer } from '@oneflower/contract';
 import { failure } from '../failure.ts';
 import type { EventSink } from '../journal/event-hub.ts';
 import type { Log } from '../log/log.ts';
@@ -31,17 +31,11 @@ export interface ProcessState {
 }
 
 export interface Supervisor {
-  /** Makes exactly these processes run: starts, ends and restarts what differs. True when something was. */
+  /** Makes exactly these processes run; all are started anew when anything differs. True when they were. */
   ensure(specs: readonly ProcessSpec[]): Promise<boolean>;
   /** Ends all, and all that they started. */
   stop(): Promise<void>;
   state(name: string): ProcessState | undefined;
-  /**
-   * Waits until a process has lived `ms` milliseconds.
-   *
-   * @throws OneFlowerError `flower_start_failed` with its last lines when it ends instead.
-   */
-  stable(name: string, ms: number, signal: AbortSignal): Promise<void>;
 }
 
 export interface SupervisorOptions {
@@ -135,13 +129,12 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   return {
     async ensure(specs) {
-      const wanted = new Map(specs.map(spec => [spec.name, spec]));
-      const changed = [...all.values()].filter(({ spec }) => !isSame(spec, wanted.get(spec.name)));
-      const missing = specs.filter(spec => !isSame(spec, all.get(spec.name)?.spec));
-      if (changed.length === 0 && missing.length === 0) return false;
-      await end(changed);
-      if (all.size === 0) await endProcesses(options.guest, options.clock, options.graceMs);
-      for (const spec of missing) {
+      const present = [...all.values()].map(({ spec }) => spec);
+      if (isSame(present, specs)) return false;
+      // They depend on one another, and each may have left processes of its own.
+      await end([...all.values()]);
+      await endProcesses(options.guest, options.clock, options.graceMs);
+      for (const spec of specs) {
         const state = { running: false, restarts: 0, startedAt: 0, killed: false, lastLines: [] };
         const entry: Supervised = { spec, child: undefined, state, pauseMs: 0, timer: undefined, wanted: true };
         all.set(spec.name, entry);
@@ -154,14 +147,6 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       await endProcesses(options.guest, options.clock, options.graceMs);
     },
     state: name => all.get(name)?.state,
-    async stable(name, ms, signal) {
-      const state = all.get(name)?.state;
-      if (!state) throw failure('flower_start_failed', `${name} was not started.`, { fault: 'bug' });
-      while (!state.running || options.clock.now() - state.startedAt < ms) {
-        if (!state.running) throw startFailed(name, state);
-        await sleep(options.clock, Math.min(ms, 200), signal);
-      }
-    },
   };
 }
 
@@ -174,7 +159,7 @@ export function startFailed(name: string, state: ProcessState): OneFlowerError {
   );
 }
 
-function isSame(a: ProcessSpec | undefined, b: ProcessSpec | undefined): boolean {
+function isSame(a: readonly ProcessSpec[], b: readonly ProcessSpec[]): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 

@@ -1,0 +1,109 @@
+import { isOneFlowerError } from '@oneflower/contract';
+import { describe, expect, it } from 'vitest';
+import { type Advertised, chooseNode, chooseSource, decideTrust } from './decide.ts';
+
+const pem = '-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n';
+const otherPem = '-----BEGIN CERTIFICATE-----\nREVG\n-----END CERTIFICATE-----\n';
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+describe('chooseSource', () => {
+  const reference = { SUPERLINK_ENDPOINT: '10.0.0.5:9092', SUPERLINK_TLS: 'YES', SUPERLINK_JOIN_TOKEN: 'token' };
+  // address, references, OneGate, lost -> where to look
+  it.each([
+    ['10.0.0.9:9092', false, false, false, 'address'],
+    ['10.0.0.9:9092', true, true, false, 'address'],
+    ['10.0.0.9:9092', true, true, true, 'address'],
+    ['', true, false, false, 'references'],
+    ['', true, true, false, 'references'],
+    ['', true, true, true, 'onegate'],
+    ['', true, false, true, 'references'],
+    ['', false, true, false, 'onegate'],
+    ['', false, true, true, 'onegate'],
+    ['', false, false, false, 'nowhere'],
+  ])('address %j, references %s, OneGate %s, lost %s -> %s', (address, referenced, oneGate, lost, expected) => {
+    const input = { address, references: referenced ? reference : {}, oneGate, lost };
+    const chosen = attempt(() => chooseSource(input).from);
+    expect(chosen).toBe(expected === 'nowhere' ? 'discovery_failed' : expected);
+  });
+
+  it('keeps the address as it is given', () => {
+    const input = { references: {}, oneGate: false, lost: false };
+    expect(chooseSource({ ...input, address: '[::1]:9092' })).toMatchObject({ advertised: { endpoint: '[::1]:9092' } });
+  });
+
+  it('takes no reference that is no address', () => {
+    const references = { SUPERLINK_ENDPOINT: 'nonsense' };
+    expect(chooseSource({ address: '', references, oneGate: true, lost: false }).from).toBe('onegate');
+  });
+});
+
+describe('chooseNode', () => {
+  it('chooses the node that is ready, not the first', () => {
+    const gone = { attributes: { FL_READY: 'NO', FL_ENDPOINT: '10.0.0.4:9092' } };
+    const here = { attributes: { FL_READY: 'YES', FL_ENDPOINT: '10.0.0.5:9092', FL_TLS: 'YES', FL_CA_CERT: 'abc' } };
+    expect(chooseNode([gone, here])).toEqual({
+      endpoint: '10.0.0.5:9092',
+      tls: 'YES',
+      ca: 'abc',
+      joinToken: undefined,
+    });
+  });
+
+  it.each([
+    [[]],
+    [[{ attributes: {} }]],
+    [[{ attributes: { FL_READY: 'YES' } }]],
+    [[{ attributes: { FL_READY: 'YES', FL_ENDPOINT: '10.0.0.5' } }]],
+    [[{ attributes: { FL_READY: 'YESSIR', FL_ENDPOINT: '10.0.0.5:9092' } }]],
+  ])('chooses none of %j', nodes => {
+    expect(chooseNode(nodes)).toBeUndefined();
+  });
+});
+
+describe('decideTrust', () => {
+  const enabled = [true, false];
+  const given = { none: '', given: otherPem };
+  const tlsSaid = ['YES', 'NO', undefined];
+  const caSaid = { good: base64(pem), bad: base64('no certificate'), garbage: '%%%', absent: undefined };
+
+  const rows = enabled.flatMap(on =>
+    Object.keys(given).flatMap(own =>
+      tlsSaid.flatMap(tls => Object.keys(caSaid).map(ca => [on, own, tls, ca] as const)),
+    ),
+  );
+
+  it.each(rows)('FL_TLS_ENABLED %s, CA %s, published FL_TLS %s and CA %s', (on, own, tls, ca) => {
+    const advertised: Advertised = {
+      endpoint: '10.0.0.5:9092',
+      tls,
+      ca: caSaid[ca as keyof typeof caSaid],
+      joinToken: undefined,
+    };
+    const result = attempt(() => {
+      const trust = decideTrust(on, given[own as keyof typeof given], advertised);
+      return trust.mode === 'tls' ? trust.caPem : 'insecure';
+    });
+    const wanted = !on ? 'insecure' : own === 'given' ? otherPem : ca === 'good' ? pem : 'trust_missing';
+    expect(result).toBe(wanted);
+  });
+
+  it('says so when the SuperLink speaks TLS and this node must not', () => {
+    const advertised = { endpoint: 'a:1', tls: 'YES', ca: undefined, joinToken: undefined };
+    const trust = decideTrust(false, '', advertised);
+    expect(trust.mode === 'insecure' && trust.warning?.split('\n')).toHaveLength(3);
+  });
+
+  it('reads base64 of base64 too', () => {
+    const advertised = { endpoint: 'a:1', tls: 'YES', ca: base64(base64(pem)), joinToken: undefined };
+    expect(decideTrust(true, '', advertised)).toEqual({ mode: 'tls', caPem: pem, source: 'published' });
+  });
+});
+
+function attempt(run: () => string): string {
+  try {
+    return run();
+  } catch (error) {
+    if (isOneFlowerError(error)) return error.code;
+    throw error;
+  }
+}

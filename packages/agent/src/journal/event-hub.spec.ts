@@ -1,0 +1,86 @@
+import { appendFile, chmod, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FakeClock } from '@oneflower/contract';
+import { describe, expect, it } from 'vitest';
+import { keptLog } from '../testing/log.ts';
+import { temporaryFolder } from '../testing/temporary.ts';
+import { createEventHub } from './event-hub.ts';
+
+async function world(keep?: number) {
+  const file = join(await temporaryFolder(), 'events.jsonl');
+  const clock = new FakeClock();
+  const { log, lines } = keptLog(clock);
+  const open = () => createEventHub({ file, clock, log, ...(keep === undefined ? {} : { keep }) });
+  return { file, clock, lines, open, hub: await open() };
+}
+
+describe('event hub', () => {
+  it('numbers events and goes on counting after a restart', async () => {
+    const { hub, open } = await world();
+    hub.emit('boot_ready', { seconds: 1 });
+    hub.emit('boot_ready', { seconds: 2 });
+    await hub.flushed();
+    const again = await open();
+    again.emit('boot_ready', { seconds: 3 });
+    expect(again.kept().map(({ seq, data }) => [seq, data.seconds])).toEqual([
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ]);
+  });
+
+  it('answers a page at once, or when the first event comes, or when time is up', async () => {
+    const { hub, clock } = await world();
+    const waiting = hub.page(0, 30_000);
+    hub.emit('boot_ready', { seconds: 1 });
+    await expect(waiting).resolves.toMatchObject({ events: [{ seq: 1 }], next: 1 });
+    await expect(hub.page(0, 30_000)).resolves.toMatchObject({ next: 1 });
+    const empty = hub.page(1, 30_000);
+    await clock.advance(30_000);
+    await expect(empty).resolves.toEqual({ events: [], next: 1 });
+    const aborted = new AbortController();
+    const gone = hub.page(1, 30_000, aborted.signal);
+    aborted.abort();
+    await expect(gone).resolves.toEqual({ events: [], next: 1 });
+    expect(clock.waiting).toBe(0);
+  });
+
+  it('answers a reader who knows a later number than there is', async () => {
+    const { hub } = await world();
+    hub.emit('boot_ready', { seconds: 1 });
+    await expect(hub.page(99, 0)).resolves.toEqual({ events: [], next: 1 });
+  });
+
+  it('keeps the last ones on disk, each once', async () => {
+    const { file, hub, open } = await world(10);
+    for (let seconds = 1; seconds <= 55; seconds++) hub.emit('boot_ready', { seconds });
+    await hub.flushed();
+    const seqs = (await open()).kept().map(({ seq }) => seq);
+    expect(new Set(seqs).size).toBe(seqs.length);
+    expect(seqs.at(-1)).toBe(55);
+    expect(seqs.length).toBeGreaterThanOrEqual(10);
+    expect((await readFile(file, 'utf8')).split('\n').length).toBeLessThan(60);
+  });
+
+  it('passes over a last line that a power cut has shortened', async () => {
+    const { file, hub, open } = await world();
+    hub.emit('boot_ready', { seconds: 1 });
+    await hub.flushed();
+    await appendFile(file, '{"seq":2,"eve');
+    expect((await open()).kept()).toHaveLength(1);
+  });
+
+  it('goes on without the disk and says so once', async () => {
+    const folder = await temporaryFolder();
+    const clock = new FakeClock();
+    const { log, lines } = keptLog(clock);
+    await mkdir(join(folder, 'events.jsonl'));
+    await chmod(join(folder, 'events.jsonl'), 0o755);
+    const hub = await createEventHub({ file: join(folder, 'events.jsonl'), clock, log });
+    hub.emit('boot_ready', { seconds: 1 });
+    hub.emit('boot_ready', { seconds: 2 });
+    await hub.flushed();
+    expect(hub.kept()).toHaveLength(2);
+    expect(lines.filter(line => line.includes('[WARNING]'))).toHaveLength(1);
+  });
+});
