@@ -1,4 +1,4 @@
-import type { CommandResult } from './command/spec.ts';
+import type { CommandResult, OptionValues } from './command/spec.ts';
 import type { CliContext, Surroundings } from './context.ts';
 import { coloursFor } from './output/colours.ts';
 import { createReporter, type Reporter } from './output/reporter.ts';
@@ -25,7 +25,11 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
     return result.exitCode ?? 0;
   } catch (error) {
     reporter.end();
-    return await fail(error, invocation.options.json === true, context);
+    return await fail(
+      await withEmbeddedRemedy(error, invocation.options, context),
+      invocation.options.json === true,
+      context,
+    );
   }
 }
 
@@ -60,6 +64,26 @@ async function fail(error: unknown, json: boolean, context: CliContext): Promise
   }
   context.stderr.write(renderError(shown, coloursFor(context.stderr, context.environment)));
   return exitCodeOf(shown, context.signal);
+}
+
+/** A stopped embedded cloud has a better remedy than a server elsewhere that does not answer. */
+async function withEmbeddedRemedy(error: unknown, options: OptionValues, context: CliContext): Promise<unknown> {
+  const { isOneFlowerError, OneFlowerError } = await import('@oneflower/contract');
+  if (!isOneFlowerError(error) || !/^(oned|oneflow)-unreachable$/.test(error.code)) return error;
+  const { embeddedCloud } = await import('@oneflower/control');
+  const { findAccess } = await import('./command/access.ts');
+  const access = await findAccess(context, options).catch(() => undefined);
+  if (access?.cloud !== embeddedCloud) return error;
+  const { code, fault, details } = error;
+  return new OneFlowerError({
+    code,
+    message: 'The embedded cloud does not answer.',
+    reason: 'It is stopped, or has ended by itself.',
+    remedy: 'Start it with oneflower cloud start; its services come back with it.',
+    fault,
+    details,
+    cause: error,
+  });
 }
 
 /** A command that only reads ends with the signal's own reason: that is no defect. */

@@ -1,20 +1,24 @@
-import type { Cloud, RunsContext } from '@oneflower/control';
+import type { Cloud, CloudAccess, RunsContext } from '@oneflower/control';
+import type { CliContext } from '../context.ts';
 import { reportProgress } from '../output/report-progress.ts';
-import type { CommandInput } from './spec.ts';
+import type { CommandInput, OptionValues } from './spec.ts';
 
-/** The cloud that a command means. */
-export async function openCloud({ context, options }: CommandInput): Promise<Cloud> {
-  const { connectCloud, findCloud, homeFolder } = await import('@oneflower/control');
-  const { environment, signal } = context;
-  const home = homeFolder(environment);
+/** Where the cloud is that a command means. */
+export async function findAccess({ environment }: CliContext, options: OptionValues): Promise<CloudAccess> {
+  const { findCloud, homeFolder } = await import('@oneflower/control');
   const userFolder = environment.HOME;
-  const access = await findCloud({
-    home,
+  return findCloud({
+    home: homeFolder(environment),
     environment,
     cloud: options.cloud,
     ...(userFolder === undefined ? {} : { userFolder }),
   });
-  return connectCloud(access, signal);
+}
+
+/** The cloud that a command means. */
+export async function openCloud({ context, options }: CommandInput): Promise<Cloud> {
+  const { connectCloud } = await import('@oneflower/control');
+  return connectCloud(await findAccess(context, options), context.signal);
 }
 
 /** What operations on a service's runs and models need; without a name the only service is meant. */

@@ -58,5 +58,9 @@ function render(findings: Finding[]): string {
   ]);
   const errors = findings.filter(({ status }) => status === 'error').length;
   const warnings = findings.filter(({ status }) => status === 'warning').length;
-  return `${safe(lines.join('\n'))}\n${errors} errors, ${warnings} warnings.\n`;
+  return `${safe(lines.join('\n'))}\n${counted(errors, 'error')}, ${counted(warnings, 'warning')}.\n`;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

@@ -1,7 +1,7 @@
 import { type Clock, isOneFlowerError, OneFlowerError } from '@oneflower/contract';
 import type { Cloud } from '../cloud.ts';
 import { findResources } from '../deploy/resources.ts';
-import { type Check, ok } from './doctor.ts';
+import { type Check, type Finding, ok } from './doctor.ts';
 
 export interface RemoteOptions {
   /** Settles which cloud is meant and connects; throws when there is none. */
@@ -16,51 +16,54 @@ const tolerableSkewMs = 30_000;
 const seriousSkewMs = 300_000;
 const dateTimeoutMs = 5_000;
 
-/** Checks of the cloud: endpoint, login, OneFlow, clock, image and network. */
+/** Checks of the cloud: endpoint, and, when it answers, login, OneFlow, clock, image and network. */
 export function remoteChecks({ cloud, clock, dateHeader = askDate }: RemoteOptions): Check[] {
+  let asked: Promise<string> | undefined;
+  function version(): Promise<string> {
+    asked ??= cloud().then(({ oned }) => oned.system.version());
+    return asked;
+  }
+  function afterEndpoint(id: string, run: () => Promise<Omit<Finding, 'id'>>): Check {
+    return {
+      id,
+      async run() {
+        const answers = await version().then(
+          () => true,
+          () => false,
+        );
+        return answers ? run() : { status: 'warning', message: 'Not checked.', remedy: 'Correct the endpoint first.' };
+      },
+    };
+  }
   return [
     {
       id: 'endpoint',
       async run() {
-        const { oned, access } = await cloud();
-        return ok(`OpenNebula ${await oned.system.version()} at ${access.endpoint} (${access.cloud})`);
+        const { access } = await cloud();
+        return ok(`OpenNebula ${await version()} at ${access.endpoint} (${access.cloud})`);
       },
     },
-    {
-      id: 'login',
-      async run() {
-        const { oned } = await cloud();
-        const user = await oned.users.self();
-        return ok(`Logged in as ${user.name}`);
-      },
-    },
-    {
-      id: 'oneflow',
-      async run() {
-        const { oneflow, access } = await cloud();
-        const services = await oneflow.services.list();
-        return ok(`OneFlow at ${access.oneflowUrl} (${services.length} services)`);
-      },
-    },
-    { id: 'clock', run: async () => compareClocks(await dateHeader((await cloud()).access.endpoint), clock.now()) },
-    {
-      id: 'image-and-network',
-      async run() {
-        const { image, network } = await findResources(await cloud(), {});
-        return ok(`Image ${image.name} (${image.id}), network ${network.name} (${network.id})`);
-      },
-    },
+    afterEndpoint('login', async () => ok(`Logged in as ${(await (await cloud()).oned.users.self()).name}`)),
+    afterEndpoint('oneflow', async () => {
+      const { oneflow, access } = await cloud();
+      return ok(`OneFlow at ${access.oneflowUrl} (${(await oneflow.services.list()).length} services)`);
+    }),
+    afterEndpoint('clock', async () => compareClocks(await dateHeader((await cloud()).access.endpoint), clock.now())),
+    afterEndpoint('image-and-network', async () => {
+      const { image, network } = await findResources(await cloud(), {});
+      return ok(`Image ${image.name} (${image.id}), network ${network.name} (${network.id})`);
+    }),
   ];
 }
 
-function compareClocks(header: string | null, now: number) {
+function compareClocks(header: string | null, now: number): Omit<Finding, 'id'> {
   const theirs = header === null ? Number.NaN : Date.parse(header);
   if (Number.isNaN(theirs)) {
     return {
       status: 'warning',
       message: 'The cloud does not say what time it is.',
       remedy: 'Compare the clocks by hand (date).',
-    } as const;
+    };
   }
   const skew = Math.abs(now - theirs);
   const seconds = Math.round(skew / 1000);
@@ -69,7 +72,7 @@ function compareClocks(header: string | null, now: number) {
     status: skew > seriousSkewMs ? 'error' : 'warning',
     message: `The clock of this machine and that of the cloud are ${seconds} seconds apart.`,
     remedy: 'Set both by NTP (timedatectl set-ntp true): certificates are valid by time.',
-  } as const;
+  };
 }
 
 async function askDate(url: string): Promise<string | null> {

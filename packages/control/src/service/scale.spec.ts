@@ -1,0 +1,79 @@
+import type { Service } from '@oneflower/opennebula';
+import { describe, expect, it } from 'vitest';
+import { FakeFlow, serviceOf } from '../testing/fake-flow.ts';
+import { scaleService } from './scale.ts';
+
+function scale(flow: FakeFlow, nodes: number, wait = false) {
+  const context = { cloud: flow.cloud, clock: flow.clock, notify: flow.notify };
+  return flow.finish(scaleService(context, { service: 'flower', nodes, wait }));
+}
+
+describe('scaling', () => {
+  it('asks OneFlow for the SuperNodes alone, and says who leaves: the oldest', async () => {
+    const flow = new FakeFlow(serviceOf('RUNNING', 3));
+    expect(await scale(flow, 1)).toEqual({
+      id: 5,
+      name: 'flower',
+      from: 3,
+      to: 1,
+      leaving: ['supernode_0_(service_5)', 'supernode_1_(service_5)'],
+      state: 'SCALING',
+    });
+    expect(flow.calls).toEqual(['scale supernode 1']);
+  });
+
+  it.each([0, 5, -1, 1.5])('to %d is refused before OneFlow is asked: the limits are 1 to 4', async nodes => {
+    const flow = new FakeFlow(serviceOf('RUNNING'));
+    await expect(scale(flow, nodes)).rejects.toMatchObject({ code: 'scale-limits', fault: 'user' });
+    expect(flow.calls).toEqual([]);
+  });
+
+  it.each<[Service['state'], string]>([
+    ['COOLDOWN', '10 seconds for this service'],
+    ['WARNING', 'supernode_0_(service_5) is POWEROFF'],
+    ['DEPLOYING', 'only while it is RUNNING'],
+    ['FAILED_SCALING', 'The last scaling has failed'],
+  ])('in %s is refused with the reason', async (state, reason) => {
+    const flow = new FakeFlow(serviceOf(state));
+    const vm = flow.vms.get(11);
+    if (vm) flow.vms.set(11, { ...vm, state: 'POWEROFF' });
+    await expect(scale(flow, 3)).rejects.toMatchObject({
+      code: 'scale-state',
+      reason: expect.stringContaining(reason),
+    });
+    expect(flow.calls).toEqual([]);
+  });
+
+  it('to the number that there is changes nothing', async () => {
+    const flow = new FakeFlow(serviceOf('COOLDOWN'));
+    expect(await scale(flow, 2)).toMatchObject({ from: 2, to: 2, state: 'COOLDOWN' });
+    expect(flow.calls).toEqual([]);
+  });
+
+  it('with wait ends when the VMs are there and OneFlow has ended scaling', async () => {
+    const flow = new FakeFlow(serviceOf('RUNNING'));
+    flow.onCall = () => {
+      flow.service = { ...serviceOf('RUNNING'), state: 'SCALING' };
+      flow.clock.after(20_000, () => {
+        flow.service = serviceOf('SCALING', 3);
+      });
+      flow.clock.after(30_000, () => {
+        flow.service = serviceOf('COOLDOWN', 3);
+      });
+    };
+    expect(await scale(flow, 3, true)).toMatchObject({ state: 'COOLDOWN' });
+    expect(flow.progress).toEqual([
+      { type: 'service_state', name: 'flower', state: 'SCALING' },
+      { type: 'service_state', name: 'flower', state: 'COOLDOWN' },
+    ]);
+  });
+
+  it('with wait ends when it fails', async () => {
+    const flow = new FakeFlow(serviceOf('RUNNING'));
+    flow.onCall = () => {
+      const log = [{ timestamp: 0, severity: 'E', message: 'VM 13 failed' }];
+      flow.service = { ...serviceOf('FAILED_SCALING', 3), log };
+    };
+    await expect(scale(flow, 3, true)).rejects.toMatchObject({ code: 'scale-failed', reason: 'VM 13 failed' });
+  });
+});
