@@ -1,6 +1,7 @@
 import { errno, RequestError } from './errors.ts';
 import { type Caller, isAdmin, type Lock, type Owned } from './model.ts';
 
+/** What a request wants to do with an object, as oned words it. */
 export type Operation = 'USE' | 'MANAGE' | 'ADMIN' | 'CREATE';
 
 const ranks: Record<Operation, number> = { USE: 1, MANAGE: 2, ADMIN: 3, CREATE: 2 };

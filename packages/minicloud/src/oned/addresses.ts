@@ -7,6 +7,7 @@ export function ipToNumber(ip: string): number | undefined {
   return parts.reduce((total, part) => total * 256 + Number(part), 0);
 }
 
+/** A number as an IPv4 address. */
 export function numberToIp(value: number): string {
   return [24, 16, 8, 0].map(shift => Math.floor(value / 2 ** shift) % 256).join('.');
 }

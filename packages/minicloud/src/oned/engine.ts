@@ -9,7 +9,6 @@ import { fixedMethods } from './fixed.ts';
 import { groupMethods } from './groups.ts';
 import { hostMethods, measureHost } from './hosts.ts';
 import { imageMethods, makeImageReady } from './images.ts';
-import type { OnedOptions } from './index.ts';
 import {
   type Datastore,
   type Host,
@@ -26,11 +25,13 @@ import type { Caller, Document, VmTemplate } from './model.ts';
 import { ownedNameIndex } from './names.ts';
 import { networkTemplateMethods } from './network-templates.ts';
 import { makeNetworkReady, networkMethods } from './networks.ts';
+import type { OnedOptions } from './options.ts';
 import { quotaMethods } from './quotas.ts';
 import { Store } from './store.ts';
 import { systemMethods } from './system.ts';
 import { Tasks } from './tasks.ts';
 import { templateMethods } from './templates.ts';
+import { Transactions } from './transactions.ts';
 import { userMethods } from './users.ts';
 import { extendTemplate, instantiateVm } from './vm/allocate.ts';
 import { Lifecycle } from './vm/lifecycle.ts';
@@ -141,7 +142,8 @@ function resume(parts: {
     // The guest may have been started and its start not noted: then it is adopted, not started twice.
     const check = driver.isRunning(vm.id).catch(() => false);
     void check.then(there => {
-      if (isClosed()) return;
+      const current = core.vms.get(vm.id);
+      if (isClosed() || current?.lcm !== vm.lcm || lifecycle.isUnderWay(vm.id)) return;
       if (there) reenter(vm);
       else lifecycle.enter(vm);
     });
@@ -157,34 +159,9 @@ export function createEngine(options: Required<OnedOptions>): Engine {
   const seconds = (): number => Math.floor(clock.now() / 1000);
   const accounts = new Accounts(store, seconds);
   const tables = openTables(store);
-  let requests = 0;
   let reschedule = (): void => undefined;
-
-  function transaction<R>(work: () => R): R {
-    if (store.inTransaction) return work();
-    requests = (requests + 1) % 10_000;
-    let changed: Vm[] = [];
-    let result: R;
-    try {
-      result = store.transaction(() => {
-        const value = work();
-        changed = announcer.changed(tables.vms);
-        return value;
-      });
-    } catch (error) {
-      announcer.forget();
-      throw error;
-    }
-    announcer.announce(changed, tables.vms);
-    for (const vm of changed) {
-      if (vm.state === state.pending) core.reschedule();
-      // A listener may have moved the VM on meanwhile; then that move has been entered already.
-      const current = tables.vms.get(vm.id);
-      if (current?.state === vm.state && current.lcm === vm.lcm) lifecycle.enter(current);
-    }
-    return result;
-  }
-
+  const transactions = new Transactions(store, announcer, tables.vms);
+  const transaction = transactions.run;
   const insist = (work: () => void): void => tasks.insist(() => transaction(work));
   const core: Core = {
     ...tables,
@@ -194,12 +171,16 @@ export function createEngine(options: Required<OnedOptions>): Engine {
     capacity: options.capacity,
     gateEndpoint: options.onegateEndpoint,
     seconds,
-    requestId: () => requests,
+    requestId: () => transactions.number,
     later: work => tasks.after(options.delayMs, () => insist(work)),
     reschedule: () => reschedule(),
     announceUpdate: (vmId, text) => announcer.update(vmId, text),
   };
   const lifecycle = new Lifecycle({ core, driver, gateToken: options.gateToken, transaction: insist });
+  transactions.onCommit = vm => {
+    if (vm.state === state.pending) reschedule();
+    lifecycle.enter(vm);
+  };
   store.transaction(() => {
     accounts.initialise(options.admin);
     initialiseDatastores(core);

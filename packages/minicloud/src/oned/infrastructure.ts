@@ -2,11 +2,14 @@ import type { Owned } from './model.ts';
 import type { Stored } from './store.ts';
 import type { Template } from './template/attributes.ts';
 
-/** States as oned numbers them. */
+/** STATE of a host. */
 export const hostState = { init: 0, monitored: 2, disabled: 4 } as const;
+/** STATE of an image; USED is not stored but follows from its VMs. */
 export const imageState = { ready: 1, used: 2, disabled: 3, locked: 4 } as const;
+/** STATE of a network. */
 export const networkState = { ready: 1, locked: 2 } as const;
 
+/** A host. */
 export interface Host extends Stored {
   readonly name: string;
   readonly state: number;
@@ -30,6 +33,7 @@ export interface Datastore extends Owned {
   readonly enabled: boolean;
 }
 
+/** An image. */
 export interface Image extends Owned {
   readonly type: number;
   readonly persistent: boolean;
@@ -58,6 +62,7 @@ export interface AddressRange {
   readonly parent?: { readonly ar: number; readonly index: number };
 }
 
+/** A virtual network. */
 export interface Network extends Owned {
   readonly state: number;
   readonly ranges: readonly AddressRange[];

@@ -10,6 +10,7 @@ export interface Address {
   readonly mac: string;
 }
 
+/** The table of leases, found by network, VM, place and reservation. */
 export function leaseTable(store: Store): Table<Lease> {
   return store.table<Lease>('lease', {
     indexes: {

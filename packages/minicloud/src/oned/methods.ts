@@ -2,6 +2,7 @@ import type { XmlRpcValue } from '@oneflower/opennebula';
 import { FaultError } from './errors.ts';
 import type { Caller } from './model.ts';
 
+/** Types that oned's methods take. */
 export type ArgumentType = 'int' | 'string' | 'boolean';
 
 /** The arguments of one call, types checked before the handler runs. Missing optional ones give the default. */
@@ -43,6 +44,7 @@ export interface Method {
   run(caller: Caller, args: Arguments): XmlRpcValue;
 }
 
+/** Methods by name. */
 export type Methods = Readonly<Record<string, Method>>;
 
 const typeNames: Record<ArgumentType, string> = { int: 'integer', string: 'string', boolean: 'boolean' };

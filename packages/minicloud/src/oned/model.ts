@@ -19,6 +19,7 @@ export interface Owned extends Stored {
   readonly template: Template;
 }
 
+/** A login token of a user. */
 export interface LoginToken {
   readonly token: string;
   /** Seconds since the epoch; -1 never ends. */
@@ -26,6 +27,7 @@ export interface LoginToken {
   readonly egid: number;
 }
 
+/** A user. */
 export interface User extends Stored {
   readonly gid: number;
   readonly groups: readonly number[];
@@ -40,15 +42,18 @@ export interface User extends Stored {
   readonly vmQuota?: Readonly<Record<string, string>>;
 }
 
+/** A group. */
 export interface Group extends Stored {
   readonly name: string;
   readonly template: Template;
 }
 
+/** A document: what applications such as OneFlow keep, by type. */
 export interface Document extends Owned {
   readonly type: number;
 }
 
+/** A VM template, and a network template, which has the same form. */
 export interface VmTemplate extends Owned {
   readonly registered: number;
 }

@@ -26,6 +26,7 @@ function readRange(pairs: Pairs, id: number): AddressRange {
   return { id, type, ip: pairs.IP, mac: pairs.MAC ?? macOf(ip), size, next: 0 };
 }
 
+/** Networks as a kind of owned objects. */
 export function networkKind(core: Core): OwnedKind<Network> {
   return {
     prefix: 'one.vn',
@@ -135,36 +136,14 @@ function reserve(core: Core, caller: Caller, args: Arguments): number {
   return made;
 }
 
-/** Virtual networks: address ranges, leases, reservations. */
-export function networkMethods(core: Core): Methods {
-  const kind = networkKind(core);
+/** Ranges and single addresses of a network. */
+function addressMethods(core: Core, kind: OwnedKind<Network>): Methods {
   function change(caller: Caller, id: number, operation: 'MANAGE' | 'ADMIN'): Network {
     const network = need(kind, id);
     authorize(caller, { operation, kind: 'NET', object: network });
     return network;
   }
   return {
-    ...ownedMethods(core, kind),
-    ...poolMethod(kind),
-    'one.vn.allocate': {
-      args: ['string', 'int'],
-      required: 1,
-      help: 'Makes a virtual network',
-      run(caller, args) {
-        const template = readTemplate(args.string(0));
-        authorize(
-          caller,
-          { operation: 'CREATE', kind: 'NET' },
-          { operation: 'ADMIN', kind: 'CLUSTER', id: Math.max(0, args.int(1)) },
-        );
-        return allocateNetwork(core, caller, template);
-      },
-    },
-    'one.vn.reserve': {
-      args: ['int', 'string'],
-      help: 'Cuts a reservation out of a network',
-      run: (caller, args) => reserve(core, caller, args),
-    },
     'one.vn.add_ar': {
       args: ['int', 'string'],
       help: 'Adds an address range',
@@ -202,6 +181,35 @@ export function networkMethods(core: Core): Methods {
         core.leases.remove(held.id);
         return network.id;
       },
+    },
+  };
+}
+
+/** Virtual networks: address ranges, leases, reservations. */
+export function networkMethods(core: Core): Methods {
+  const kind = networkKind(core);
+  return {
+    ...ownedMethods(core, kind),
+    ...poolMethod(kind),
+    ...addressMethods(core, kind),
+    'one.vn.allocate': {
+      args: ['string', 'int'],
+      required: 1,
+      help: 'Makes a virtual network',
+      run(caller, args) {
+        const template = readTemplate(args.string(0));
+        authorize(
+          caller,
+          { operation: 'CREATE', kind: 'NET' },
+          { operation: 'ADMIN', kind: 'CLUSTER', id: Math.max(0, args.int(1)) },
+        );
+        return allocateNetwork(core, caller, template);
+      },
+    },
+    'one.vn.reserve': {
+      args: ['int', 'string'],
+      help: 'Cuts a reservation out of a network',
+      run: (caller, args) => reserve(core, caller, args),
     },
   };
 }

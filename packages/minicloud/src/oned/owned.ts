@@ -76,10 +76,12 @@ export function changedPermissions(old: string, args: Arguments, from: number): 
 
 const nine = Array.from({ length: 9 }, () => 'int' as const);
 
-/** one.X.info, update, rename, chmod, chown, lock, unlock, delete of a kind. */
-export function ownedMethods<T extends Owned>(core: Core, kind: OwnedKind<T>): Methods {
+type Operation = 'USE' | 'MANAGE' | 'ADMIN';
+
+/** one.X.info, update, rename, delete of a kind. */
+function contentMethods<T extends Owned>(kind: OwnedKind<T>): Methods {
   const { prefix, label, table } = kind;
-  const wish = (operation: 'USE' | 'MANAGE' | 'ADMIN', object: T) => ({ operation, kind: label, object });
+  const wish = (operation: Operation, object: T) => ({ operation, kind: label, object });
   function put(object: T, change: Partial<Owned>): number {
     table.put({ ...object, ...change });
     return object.id;
@@ -125,6 +127,26 @@ export function ownedMethods<T extends Owned>(core: Core, kind: OwnedKind<T>): M
         return put(object, { name });
       },
     },
+    [`${prefix}.delete`]: {
+      args: ['int', 'boolean'],
+      required: 1,
+      help: 'Deletes the object',
+      run(caller, args) {
+        const object = need(kind, args.int(0));
+        authorize(caller, wish('MANAGE', object));
+        kind.beforeDelete?.(caller, object);
+        table.remove(object.id);
+        return object.id;
+      },
+    },
+  };
+}
+
+/** one.X.chmod, chown, lock, unlock of a kind. */
+function accessMethods<T extends Owned>(core: Core, kind: OwnedKind<T>): Methods {
+  const { prefix, label, table } = kind;
+  const wish = (operation: Operation, object: T) => ({ operation, kind: label, object });
+  return {
     [`${prefix}.chmod`]: {
       args: ['int', ...nine, 'boolean'],
       required: 10,
@@ -132,7 +154,8 @@ export function ownedMethods<T extends Owned>(core: Core, kind: OwnedKind<T>): M
       run(caller, args) {
         const object = need(kind, args.int(0));
         authorize(caller, wish('MANAGE', object));
-        return put(object, { permissions: changedPermissions(object.permissions, args, 1) });
+        table.put({ ...object, permissions: changedPermissions(object.permissions, args, 1) });
+        return object.id;
       },
     },
     [`${prefix}.chown`]: {
@@ -160,19 +183,12 @@ export function ownedMethods<T extends Owned>(core: Core, kind: OwnedKind<T>): M
         return object.id;
       },
     },
-    [`${prefix}.delete`]: {
-      args: ['int', 'boolean'],
-      required: 1,
-      help: 'Deletes the object',
-      run(caller, args) {
-        const object = need(kind, args.int(0));
-        authorize(caller, wish('MANAGE', object));
-        kind.beforeDelete?.(caller, object);
-        table.remove(object.id);
-        return object.id;
-      },
-    },
   };
+}
+
+/** The methods that all kinds of owned objects share. */
+export function ownedMethods<T extends Owned>(core: Core, kind: OwnedKind<T>): Methods {
+  return { ...contentMethods(kind), ...accessMethods(core, kind) };
 }
 
 function chown<T extends Owned>(core: Core, kind: OwnedKind<T>, caller: Caller, args: Arguments): number {

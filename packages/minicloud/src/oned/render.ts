@@ -39,6 +39,7 @@ export function renderHead(accounts: Accounts, object: Owned): string {
   ].join('');
 }
 
+/** The nine permissions. */
 export function renderPermissions(object: Owned): string {
   const digits = permissionNames.map((name, index) => element(name, object.permissions[index] ?? '0'));
   return `<PERMISSIONS>${digits.join('')}</PERMISSIONS>`;

@@ -15,6 +15,7 @@ export interface Instantiation {
   instantiate(caller: Caller, source: VmTemplate, wish: { name: string; hold: boolean; extra: string }): number;
 }
 
+/** VM templates as a kind of owned objects. */
 export function templateKind(core: Core): OwnedKind<VmTemplate> {
   return {
     prefix: 'one.template',

@@ -1,6 +1,7 @@
 /** The words of the template language. The names are those that oned's parse errors print. */
 export type TokenKind = 'VARIABLE' | 'EQUAL' | 'EQUAL_EMPTY' | 'OBRACKET' | 'CBRACKET' | 'COMMA' | 'STRING' | '$end';
 
+/** A word with its text, where it has one. */
 export interface Token {
   kind: TokenKind;
   text: string;

@@ -24,6 +24,7 @@ export interface TestCloud {
   vm(extra?: string, hold?: boolean): number;
 }
 
+/** The administrator's session in a test cloud. */
 export const session = 'oneadmin:secret';
 
 const template = [
