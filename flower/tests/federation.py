@@ -33,6 +33,14 @@ def await_true(condition: Callable[[], bool], what: str, seconds: float) -> None
         time.sleep(0.2)
 
 
+def _environment_of(process: Path) -> list[bytes]:
+    """A process's environment; empty for one that has ended or is another user's."""
+    try:
+        return (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
 class LocalFederation:
     """Processes of one federation; everything they write lies under ``root``."""
 
@@ -71,7 +79,7 @@ class LocalFederation:
             f"--database={self.root / 'state.db'}",
             "--disable-runtime-dependency-installation",
         )
-        await_true(self._healthy, "the SuperLink's start", 60)
+        await_true(self._healthy, "the SuperLink's start", 120)
 
     def start_supernode(self, node_config: str, data: Path | None = None) -> None:
         self._spawn(
@@ -91,7 +99,7 @@ class LocalFederation:
             cwd=cwd or self.root,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -117,6 +125,21 @@ class LocalFederation:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        # Apps run in sessions of their own and can outlive a SuperLink that is stopped in mid-run.
+        await_true(self._kill_apps, "the end of all apps", GRACE_SECONDS)
+
+    def running(self) -> list[int]:
+        """Processes that have this federation's environment, by their ids."""
+        mark = f"FLWR_HOME={self.root / 'flwr'}".encode()
+        return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if mark in _environment_of(folder)]
+
+    def _kill_apps(self) -> bool:
+        """Kill what still has this federation's environment. Returns whether nothing had."""
+        left = self.running()
+        for process in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        return not left
 
     def _spawn(self, program: str, *arguments: str, extra: dict[str, str] | None = None) -> None:
         with (self.root / f"{len(self._processes)}-{program}.log").open("wb") as log:

@@ -49,6 +49,7 @@ def test_two_nodes_train_two_rounds_and_the_model_is_kept(tmp_path: Path) -> Non
         assert answer["success"], answer
         await_event(federation, "training_end", 240)
         run_id = str(answer["run-id"])
+    assert federation.running() == []
 
     (start,) = events_of(federation, "training_start")
     assert start == {"run_id": run_id, "strategy": "FedAvg", "num_rounds": 2, "min_clients": 2}
