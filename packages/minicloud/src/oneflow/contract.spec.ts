@@ -16,7 +16,7 @@ function firstLine(body: string): string[] {
   return [message, reason.split('\n')[0] ?? ''];
 }
 
-describe('recorded exchanges with OneFlow', async () => {
+describe('recorded exchanges with OneFlow', { timeout: 60_000 }, async () => {
   const bench = await createDummyBench({ delayMs: 2000 });
   afterAll(() => bench.close());
 

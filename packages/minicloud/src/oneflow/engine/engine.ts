@@ -3,10 +3,11 @@ import type { Oned, VmEvent } from '../../interfaces.ts';
 import { type Cloud, documentTypes } from '../cloud.ts';
 import type { JsonObject } from '../json.ts';
 import { Refusal } from '../refusal.ts';
+import { startAfresh } from '../schema/instantiate.ts';
 import { checkRole } from '../schema/service-template.ts';
 import type { OwnedDocument } from '../wire.ts';
-import { isReady, readerOf } from './attributes.ts';
-import { judgeRole } from './autoscale.ts';
+import { isReady } from './attributes.ts';
+import { autoscale } from './autoscaler.ts';
 import type { Role } from './body.ts';
 import { type EngineContext, seconds } from './context.ts';
 import { deployRoles, fillRole, releaseRoles, roleIsHeld, roleIsUp, startService } from './deploy.ts';
@@ -142,7 +143,8 @@ export class Engine implements EngineContext {
     const { body } = service;
     if (body.role(String(checked.name))) throw new Refusal(500, `Role ${checked.name} already exists`);
     if (!canScale(body.state)) throw new Refusal(500, `Cannot modify roles in state: ${body.state}`);
-    const role = body.addRole({ ...checked, state: 0 });
+    startAfresh(checked);
+    const role = body.addRole(checked);
     role.prepare();
     fillRole(service, role);
     deployRoles(this, service, [role]);
@@ -268,22 +270,9 @@ export class Engine implements EngineContext {
     this.#autoscaler = this.clock.after(AUTOSCALER_MS, () => {
       // Youngest first, the order in which oned lists documents.
       const services = [...this.#services.values()].sort((one, other) => other.id - one.id);
-      for (const service of services) this.#guard(service, () => this.#autoscale(service));
+      for (const service of services) this.#guard(service, () => autoscale(this, service));
       this.#armAutoscaler();
     });
-  }
-
-  #autoscale(service: LiveService): void {
-    if (service.body.state !== 'RUNNING') return;
-    for (const role of service.body.roles) {
-      const reader = () => readerOf(role.vmIds.map(vmId => vmInfo(this, service, vmId)).filter(vm => vm !== undefined));
-      const verdict = judgeRole(role, reader, seconds(this.clock));
-      if (!verdict) continue;
-      if (verdict.cooldown !== undefined) role.json.cooldown = verdict.cooldown;
-      this.scale(service, role, role.cardinality + verdict.change, false);
-      return;
-    }
-    if (service.body.roles.some(role => role.policies.length + role.scheduled.length > 0)) this.save(service);
   }
 
   /** A fault in one service must not stop the others. */

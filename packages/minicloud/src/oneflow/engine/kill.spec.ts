@@ -67,7 +67,7 @@ async function liveThrough(calls: number, phase: 'deploy' | 'scale' | 'delete'):
   await on.close();
 }
 
-describe('kill -9 after any call to oned', () => {
+describe('kill -9 after any call to oned', { timeout: 30_000 }, () => {
   it.each(Array.from({ length: 14 }, (_, index) => index + 1))('number %d of a deployment', calls =>
     liveThrough(calls, 'deploy'),
   );

@@ -41,6 +41,20 @@ describe('scaling', () => {
     expect(on.ask('POST', `/service/${id}/scale`, forced).status).toBe(204);
   });
 
+  it.each([
+    ['"true"', 204],
+    ['1', 204],
+    ['false', 500],
+    ['"false"', 500],
+    ['"perhaps"', 500],
+    ['null', 500],
+  ])('reads force %s as the real server does', async (force, status) => {
+    const on = bench();
+    const id = await launchRunning(on);
+    const body = `{"role_name": "supernode", "cardinality": 7, "force": ${force}}`;
+    expect(on.ask('POST', `/service/${id}/scale`, body).status).toBe(status);
+  });
+
   it('follows a policy after enough true rounds, and its cooldown replaces the role’s', async () => {
     const policy = { type: 'CHANGE', adjust: 1, expression: 'FL_LOAD > 80', period_number: 2, period: 5, cooldown: 15 };
     const on = bench();
@@ -55,6 +69,24 @@ describe('scaling', () => {
     expect(vmIds(on, id)).toHaveLength(3);
     expect(roleOf(on, id).cooldown).toBe(15);
     expect(arrayAt(roleOf(on, id), 'elasticity_policies')[0]).not.toHaveProperty('true_evals');
+  });
+
+  it('does nothing when a policy asks for what the limits forbid', async () => {
+    const policy = { type: 'CARDINALITY', adjust: 1, expression: 'FL_LOAD > 80' };
+    const on = bench();
+    const id = await launchRunning(on, template({}, { min_vms: 2, elasticity_policies: [policy] }));
+    on.cloud.update(1, 'FL_LOAD=100');
+    await on.clock.advance(90_000);
+    expect([stateOf(on, id), vmIds(on, id)]).toEqual(['RUNNING', [1, 2]]);
+  });
+
+  it('changes by percentage, in whole nodes and by its least step', async () => {
+    const policy = { type: 'PERCENTAGE_CHANGE', adjust: 10, min_adjust_step: 2, expression: 'FL_LOAD > 80' };
+    const on = bench();
+    const id = await launchRunning(on, template({}, { elasticity_policies: [policy] }));
+    on.cloud.update(1, 'FL_LOAD=100');
+    await on.clock.advance(90_000);
+    expect(vmIds(on, id)).toHaveLength(4);
   });
 
   it('refills below min_vms, with no cooldown from then on', async () => {

@@ -26,7 +26,7 @@ async function callsFor(size: number): Promise<{ calls: number; writes: number }
   return { calls, writes: on.cloud.counts.get('one.document.update') ?? 0 };
 }
 
-describe('a large service', () => {
+describe('a large service', { timeout: 60_000 }, () => {
   it('costs calls in proportion to its VMs, and writes its document as often as a small one', async () => {
     const small = await callsFor(20);
     const large = await callsFor(400);

@@ -1,7 +1,7 @@
 import { documentTypes } from '../cloud.ts';
 import type { LiveService } from '../engine/live.ts';
 import { deepMerge, isObject, type JsonObject, textAt } from '../json.ts';
-import { crash, Refusal } from '../refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { parseJson } from '../schema/service-template.ts';
 import type { OwnedDocument } from '../wire.ts';
 import { documentAction, parseOrCrash, readAction } from './actions.ts';
@@ -39,7 +39,7 @@ export function updateService(exchange: Exchange): RestAnswer {
   return doneAnswer();
 }
 
-/** All three keys are needed: without `force` the real server writes JSON that it cannot read itself. */
+/** All three keys are needed. */
 export function scaleService(exchange: Exchange): RestAnswer {
   const given = parseOrCrash(exchange.body);
   const service = managed(exchange);
@@ -47,11 +47,15 @@ export function scaleService(exchange: Exchange): RestAnswer {
   const role = service.body.role(name);
   if (!role) throw new Refusal(500, `Role ${name} not found`);
   const cardinality = leadingInteger(given.cardinality);
-  if (typeof given.force !== 'boolean') {
-    throw crash(`unexpected token at '{ "cardinality" : ${cardinality},\n  "force" :  }'`);
-  }
-  exchange.engine.scale(service, role, cardinality, given.force);
+  exchange.engine.scale(service, role, cardinality, readForce(cardinality, given.force));
   return doneAnswer();
+}
+
+/** The real server writes JSON with what it was given and reads that: without `force` it cannot read it. */
+function readForce(cardinality: number, force: JsonObject[string] | undefined): boolean {
+  const written = typeof force === 'string' ? force : JSON.stringify(force ?? '').replace(/^""$/, '');
+  const { force: read } = parseOrCrash(`{ "cardinality" : ${cardinality},\n  "force" : ${written} }`);
+  return read !== false && read !== null;
 }
 
 export function actOnService(exchange: Exchange): RestAnswer {

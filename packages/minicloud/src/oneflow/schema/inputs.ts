@@ -25,7 +25,7 @@ function checkValues(declared: JsonObject, values: JsonObject[string] | undefine
   if (!isObject(values)) {
     throw new Refusal(400, 'The Service template specifies User Inputs but no values have been found');
   }
-  if (names.some(name => !(name in values))) {
+  if (names.some(name => !Object.hasOwn(values, name))) {
     throw new Refusal(400, 'Verify that every User Input have its corresponding value defined');
   }
 }

@@ -21,10 +21,16 @@ export function newServiceBody(template: JsonObject, given: JsonObject, now: num
   if (networks.length > 0) body.networks_values = cloneJson(networks);
   if (values !== undefined) body.user_inputs_values = cloneJson(values);
   checkMerged(body);
-  for (const role of arrayAt(body, 'roles').filter(isObject)) role.state = 0;
+  for (const role of arrayAt(body, 'roles').filter(isObject)) startAfresh(role);
   body.state = 0;
   body.start_time = now;
   return body;
+}
+
+/** What a role collects while it runs is not taken from a template: its VMs would be somebody else's. */
+export function startAfresh(role: JsonObject): void {
+  for (const key of ['nodes', 'last_vmname', 'scale_way', 'removing']) delete role[key];
+  role.state = 0;
 }
 
 function mergeRoles(body: JsonObject, given: JsonObject[]): void {

@@ -81,6 +81,11 @@ describe('instantiating', () => {
     expect(JSON.stringify(template)).toBe(before);
   });
 
+  it('takes no VMs from a template', () => {
+    const odd = { ...template, roles: [{ ...role, nodes: [{ deploy_id: 0 }], last_vmname: 4, scale_way: 1 }] };
+    expect(newServiceBody(odd, {}, 7).roles).toEqual([{ ...role, state: 0 }]);
+  });
+
   it('takes the 6.x name for the values of inputs', () => {
     const declared = { ...template, user_inputs: { A: 'O|text|x' } };
     expect(newServiceBody(declared, { custom_attrs_values: { A: '1' } }, 7)).toMatchObject({
