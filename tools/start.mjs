@@ -1,6 +1,6 @@
 // Runs one of the tools beside this file. Plain JavaScript, because it is what meets an older Node first: it installs
 // the Node packages of a fresh clone and hands over to the Node release that the lock file names.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -9,9 +9,9 @@ const [tool = '', ...args] = process.argv.slice(2);
 
 /** @param {string} command @param {string[]} commandArgs */
 function run(command, commandArgs) {
-  const { status, error, signal } = spawnSync(command, commandArgs, { cwd: root, stdio: 'inherit' });
+  const { status, error } = spawnSync(command, commandArgs, { cwd: root, stdio: 'inherit' });
   if (error) throw error;
-  return signal === 'SIGINT' ? 130 : (status ?? 1);
+  return status ?? 1;
 }
 
 function packagesAreInstalled() {
@@ -35,4 +35,9 @@ if (!packagesAreInstalled()) {
   }
 }
 const node = join(root, 'node_modules', 'node', 'bin', 'node');
-process.exit(run(existsSync(node) ? node : process.execPath, [join(root, 'tools', `${tool}.ts`), ...args]));
+const file = existsSync(node) ? node : process.execPath;
+const child = spawn(file, [join(root, 'tools', `${tool}.ts`), ...args], { cwd: root, stdio: 'inherit' });
+// The tool gets the terminal's interrupt itself and ends in order; this process waits for that.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => child.kill('SIGTERM'));
+child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
