@@ -57,6 +57,12 @@ describe('accounts', () => {
     expect(cloud.oned.gateSecret(99)).toBeUndefined();
   });
 
+  it.each(['\u0000', '\u001b[0m', '\ud800', '\u{1F642}'])('takes no %j, however the call comes', async character => {
+    const cloud = await openTestCloud();
+    const answer = cloud.oned.call(session, 'one.document.allocate', `A="${character}"`, 7);
+    expect(answer).toMatchObject({ ok: false, errno: -503 });
+  });
+
   it('checks arguments as the XML-RPC library does', async () => {
     const cloud = await openTestCloud();
     const call = (...args: (string | number | boolean)[]) => cloud.oned.call(session, 'one.vm.action', ...args);

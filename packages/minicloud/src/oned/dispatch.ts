@@ -6,6 +6,8 @@ import { checkArguments, type Methods } from './methods.ts';
 import type { Caller } from './model.ts';
 import { introspect } from './system.ts';
 
+/** A character that XML forbids, or half of a pair. */
+const notXml = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
 /** A character that oned's XML-RPC library does not know. */
 const beyondBmp = /[\u{10000}-\u{10FFFF}]/u;
 
@@ -43,6 +45,15 @@ export function hasNonBmp(text: string): boolean {
   return beyondBmp.test(text);
 }
 
+/** Refuses what the library's XML parser refuses, for calls that come without XML around them. */
+function checkCharacters(text: string): void {
+  const improper = 'Call XML not a proper XML-RPC call.';
+  if (hasNonBmp(text)) throw new FaultError(-503, `${improper}  ${nonBmpReason(text)}`);
+  if (!notXml.test(text)) return;
+  const why = "Problem with token at '...': not well-formed (invalid token)";
+  throw new FaultError(-503, `${improper}  Call is not valid XML.  Invalid XML "content".  ${why}`);
+}
+
 interface Dispatcher {
   methods: Methods;
   authenticate(session: string): Caller | undefined;
@@ -54,10 +65,7 @@ interface Dispatcher {
 
 function run(dispatcher: Dispatcher, name: string, params: readonly XmlRpcValue[]): XmlRpcValue {
   const { methods } = dispatcher;
-  const refused = params.find(value => typeof value === 'string' && hasNonBmp(value));
-  if (typeof refused === 'string') {
-    throw new FaultError(-503, `Call XML not a proper XML-RPC call.  ${nonBmpReason(refused)}`);
-  }
+  for (const value of params) if (typeof value === 'string') checkCharacters(value);
   const introspected = introspect(methods, name, params);
   if (introspected !== undefined) return introspected;
   const method = Object.hasOwn(methods, name) ? methods[name] : undefined;

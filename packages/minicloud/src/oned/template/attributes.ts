@@ -63,9 +63,9 @@ function byName(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** A text in a CDATA section, as oned writes every template value. */
+/** A text in a CDATA section, as oned writes every template value; an end mark inside is split over two sections. */
 export function cdata(text: string): string {
-  return `<![CDATA[${text}]]>`;
+  return `<![CDATA[${text.replaceAll(']]>', ']]]]><![CDATA[>')}]]>`;
 }
 
 /** The pairs as elements, sorted by name. */

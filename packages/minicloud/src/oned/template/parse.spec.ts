@@ -127,6 +127,12 @@ describe('parseTemplate', () => {
     expect(() => parseTemplate(text)).toThrow(message);
   });
 
+  it('keeps its documents well formed whatever a value holds', () => {
+    const hostile = '<T><A><![CDATA[x]]]]><![CDATA[><B>]]></A></T>';
+    const again = parseTemplate(renderTemplate(parseTemplate(hostile)));
+    expect(again).toEqual([{ name: 'A', value: 'x]]><B>' }]);
+  });
+
   it('takes 8 MB of XML and refuses more than 10', () => {
     const xml = (size: number): string => `<T><A>${'x'.repeat(size)}</A></T>`;
     expect(parseTemplate(xml(8_000_000))).toHaveLength(1);

@@ -47,11 +47,11 @@ describe('the life cycle of a VM', () => {
 
   it('shows a start that failed, and retry starts again', async () => {
     const cloud = await openTestCloud();
-    cloud.driver.failNext('deploy', 'no such kernel ]]> \u{1F642}');
+    cloud.driver.failNext('deploy', 'no such kernel ]]> \u{1F642}\u001b');
     const id = cloud.vm();
     await cloud.settle();
     expect(cloud.stateOf(id)).toBe('3/36');
-    expect(cloud.textOf(id, 'ERROR')).toBe('Thu Jan  1 00:00:00 2026: DEPLOY: no such kernel ]] > ?');
+    expect(cloud.textOf(id, 'ERROR')).toBe('Thu Jan  1 00:00:00 2026: DEPLOY: no such kernel ]] > ??');
     cloud.call('one.vm.recover', id, 2);
     await cloud.settle();
     expect(cloud.stateOf(id)).toBe('3/3');

@@ -37,7 +37,7 @@ export function withAction(vm: Vm, number: number, by: Requester): Vm {
 
 /** The VM with an ERROR attribute as oned writes it: the date, the action, the driver's words. */
 export function withError(vm: Vm, seconds: number, text: string): Vm {
-  const clean = text.replaceAll(']]>', ']] >').replace(/[\u{10000}-\u{10FFFF}]/gu, '?');
+  const clean = text.replaceAll(']]>', ']] >').replace(/[^\t\n\u0020-\uD7FF\uE000-\uFFFD]/gu, '?');
   return { ...vm, userTemplate: merge(vm.userTemplate, [{ name: 'ERROR', value: `${dateText(seconds)}: ${clean}` }]) };
 }
 
