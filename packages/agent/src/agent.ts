@@ -1,5 +1,5 @@
 import { type Clock, type OneFlowerError, sleep } from '@oneflower/contract';
-import { type BootOutcome, type BootSurroundings, runSteps } from './boot/engine.ts';
+import { type BootOutcome, type BootSurroundings, runSteps, untilAborted } from './boot/engine.ts';
 import { openingSteps } from './boot/opening-steps.ts';
 import type { Guest } from './guest.ts';
 import { notReady } from './publication/attributes.ts';
@@ -115,8 +115,6 @@ export class Agent {
       return;
     }
     this.#guest.log.info('Waiting for another context.');
-    await new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    });
+    await untilAborted(signal);
   }
 }

@@ -82,7 +82,7 @@ async function attempt<Machine>(
   const timer = clock.after(time, () => cut.abort(new Error(`it was not done after ${step.deadlineSeconds} s`)));
   try {
     const limit = AbortSignal.any([signal, cut.signal]);
-    await Promise.race([step.run(machine, limit), rejectedOn(limit)]);
+    await Promise.race([step.run(machine, limit), untilAborted(limit)]);
     return undefined;
   } catch (error) {
     signal.throwIfAborted();
@@ -93,7 +93,8 @@ async function attempt<Machine>(
   }
 }
 
-function rejectedOn(signal: AbortSignal): Promise<never> {
+/** Rejects with the signal's reason when it is aborted, or has been. */
+export function untilAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     if (signal.aborted) reject(signal.reason);
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });

@@ -1,0 +1,196 @@
+import type * as FileSystem from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FakeClock, type OneFlowerError } from '@oneflower/contract';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Agent } from './agent.ts';
+import { type BootSurroundings, runSteps, untilAborted } from './boot/engine.ts';
+import type { BootStep } from './boot/step.ts';
+import { failure } from './failure.ts';
+import { Guest } from './guest.ts';
+import { createEventHub } from './journal/event-hub.ts';
+import { layoutOf } from './layout.ts';
+import { ensureNodeKey } from './node-key.ts';
+import type { RoleMachine } from './role.ts';
+import { createSupervisor } from './supervision/supervisor.ts';
+import { keptLog } from './testing/log.ts';
+import { fakeOneGate } from './testing/onegate.ts';
+import { fakeSoftware } from './testing/software.ts';
+import { temporaryFolder } from './testing/temporary.ts';
+
+/** Files that cannot be opened at present, by a part of their path. */
+const full = vi.hoisted(() => ({ path: undefined as string | undefined }));
+
+vi.mock('node:fs/promises', async original => {
+  const real = await original<typeof FileSystem>();
+  const open: typeof real.open = async (path, ...rest) => {
+    if (full.path === undefined || !String(path).includes(full.path)) return real.open(path, ...rest);
+    throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  };
+  return { ...real, open };
+});
+
+afterEach(() => {
+  full.path = undefined;
+});
+
+/** A role whose boot is one step that a test decides on. */
+class TestRole implements RoleMachine {
+  readonly role = 'supernode';
+  boots = 0;
+  stopped = false;
+  #guest: Guest;
+  #run: (guest: Guest) => Promise<void>;
+
+  constructor(guest: Guest, run: (guest: Guest) => Promise<void>) {
+    this.#guest = guest;
+    this.#run = run;
+  }
+
+  async boot(surroundings: BootSurroundings, signal: AbortSignal) {
+    this.boots++;
+    const step: BootStep<TestRole> = {
+      ...{ name: 'test', does: 'Tests.', deadlineSeconds: 10, retry: 'never', failure: 'fatal' },
+      ...{ code: 'state_write_failed', run: () => this.#run(this.#guest) },
+    };
+    const outcome = await runSteps([step], this, surroundings, signal);
+    if (outcome.ready) await this.#guest.publish({ FL_READY: 'YES', FL_ERROR: '' });
+    return outcome;
+  }
+
+  watch(signal: AbortSignal): Promise<void> {
+    return untilAborted(signal);
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+  }
+}
+
+async function world(run: (guest: Guest) => Promise<void>) {
+  const folder = await temporaryFolder();
+  const context = join(folder, 'context');
+  const gate = await fakeOneGate();
+  const clock = new FakeClock();
+  const { log, lines } = keptLog(clock);
+  const software = await fakeSoftware(folder);
+  const layout = layoutOf(join(folder, 'root'), software);
+  const options = { root: layout.root, context, address: '127.0.0.1', software, flowerUser: 'nobody' };
+  const writeContext = async (values: Record<string, string>) => {
+    const all = { TOKEN: 'YES', ONEGATE_ENDPOINT: gate.endpoint, VMID: '7', FL_ROLE: 'supernode', ...values };
+    const lines = Object.entries(all).map(([name, value]) => `${name}='${value}'\n`);
+    await writeFile(join(folder, 'context/context.sh'), lines.join(''));
+  };
+  await mkdir(context);
+  await mkdir(layout.state, { recursive: true });
+  await writeFile(join(context, 'token.txt'), 'abc\n');
+  await writeContext({});
+  const events = await createEventHub({ file: join(layout.state, 'events.jsonl'), clock, log });
+  const supervisor = createSupervisor({ clock, log, emit: events.emit, guest: layout.root, graceMs: 0 });
+  const guest = new Guest({ options, layout, clock, log, events, supervisor, owner: undefined });
+  let role: TestRole | undefined;
+  const agent = new Agent({
+    guest,
+    machineOf: made => {
+      role = new TestRole(made, run);
+      return role;
+    },
+  });
+  const stop = new AbortController();
+  let changed: () => void = () => undefined;
+  const contextChanged = () => new Promise<void>(resolve => (changed = resolve));
+  const life = agent.run({ stop: stop.signal, contextChanged }, false);
+  /** Time passes, and answers over the network arrive, until a condition holds. */
+  const until = async (condition: () => boolean, seconds = 300) => {
+    for (let second = 0; second < seconds && !condition(); second++) {
+      await new Promise(resolve => setTimeout(resolve, 20));
+      if (!condition()) await clock.advance(1000);
+    }
+    expect(condition()).toBe(true);
+  };
+  const end = async () => {
+    stop.abort();
+    await life;
+  };
+  onTestFinished(end);
+  const attributes = (): Record<string, string> => Object.assign({}, ...gate.puts);
+  return {
+    gate,
+    clock,
+    lines,
+    writeContext,
+    until,
+    end,
+    attributes,
+    changed: () => changed(),
+    role: () => role,
+    layout,
+  };
+}
+
+describe('the agent', () => {
+  it('withdraws first, and publishes what it has become', async () => {
+    const { gate, until, attributes, end, role } = await world(async () => undefined);
+    await until(() => attributes().FL_READY === 'YES');
+    expect(gate.puts[0]).toMatchObject({ FL_READY: 'NO', READY: 'NO' });
+    await end();
+    expect(role()?.stopped).toBe(true);
+    expect(attributes().FL_READY).toBe('NO');
+  });
+
+  it('publishes why it is not ready, stays, and takes another context', async () => {
+    const { until, attributes, writeContext, changed, lines } = await world(async () => undefined);
+    await until(() => attributes().FL_READY === 'YES');
+    await writeContext({ FL_MAX_RETRIES: 'many' });
+    changed();
+    await until(() => attributes().FL_ERROR === 'config_validation_failed');
+    expect(attributes().FL_READY).toBe('NO');
+    expect(lines.filter(line => line.includes('FL_MAX_RETRIES="many" is refused'))).toHaveLength(1);
+    await writeContext({ FL_MAX_RETRIES: '3' });
+    changed();
+    await until(() => attributes().FL_READY === 'YES');
+    expect(attributes().FL_ERROR).toBe('');
+  });
+
+  it('does not try again by itself what a person has to correct', async () => {
+    const wrong = failure('trust_missing', 'No CA.', { fault: 'user' });
+    const { until, attributes, clock, role } = await world(async () => Promise.reject(wrong));
+    await until(() => attributes().FL_ERROR === 'trust_missing');
+    await clock.advance(600_000);
+    expect(role()?.boots).toBe(1);
+  });
+
+  it('tries again, ever more slowly, what may pass', async () => {
+    let error: OneFlowerError | undefined = failure('port_taken', 'Port 9092 is taken.');
+    const { until, attributes, role } = await world(async () => {
+      if (error) throw error;
+    });
+    await until(() => attributes().FL_ERROR === 'port_taken');
+    await until(() => (role()?.boots ?? 0) >= 3);
+    error = undefined;
+    await until(() => attributes().FL_READY === 'YES');
+  });
+
+  it('recovers from a full disk', async () => {
+    const { until, attributes, layout } = await world(async guest => void (await ensureNodeKey(guest.layout.nodeKey)));
+    full.path = 'node.key';
+    await mkdir(layout.certs, { recursive: true });
+    await until(() => attributes().FL_ERROR === 'state_write_failed');
+    const text = Buffer.from(attributes().FL_ERROR_TEXT ?? '', 'base64').toString();
+    expect(text).toContain('ENOSPC: no space left on device');
+    expect(text).toContain('Free space');
+    full.path = undefined;
+    await until(() => attributes().FL_READY === 'YES');
+  });
+
+  it('says why the context cannot be read, and reads it when it is there', async () => {
+    const { until, attributes, lines, writeContext, changed } = await world(async () => undefined);
+    await until(() => attributes().FL_READY === 'YES');
+    await writeContext({ "x'": '' });
+    changed();
+    await until(() => lines.some(line => line.includes("Line 5 of context.sh is not NAME='value'.")));
+    await until(() => attributes().FL_ERROR === 'context_unreadable');
+    await writeContext({});
+    await until(() => attributes().FL_READY === 'YES');
+  });
+});

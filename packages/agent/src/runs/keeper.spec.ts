@@ -1,0 +1,191 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FakeClock, OneFlowerError, validate } from '@oneflower/contract';
+import { describe, expect, it } from 'vitest';
+import type { ControlApi, FlowerRun } from '../flower-control/types.ts';
+import { createEventHub } from '../journal/event-hub.ts';
+import { layoutOf } from '../layout.ts';
+import { keptLog } from '../testing/log.ts';
+import { temporaryFolder } from '../testing/temporary.ts';
+import { RunKeeper } from './keeper.ts';
+
+function flowerRun(changes: Partial<FlowerRun> = {}): FlowerRun {
+  return {
+    ...{ runId: '9007199254740993', fabId: 'oneflower/anomaly-detection', fabVersion: '1', status: 'running' },
+    ...{ subStatus: '', details: '', pendingAt: '', startingAt: '', runningAt: '2026-01-01T00:00:01Z', finishedAt: '' },
+    ...changes,
+  } as FlowerRun;
+}
+
+async function world(values: Record<string, string> = {}) {
+  const clock = new FakeClock();
+  const { log, lines } = keptLog(clock);
+  const layout = layoutOf(await temporaryFolder(), '/opt/oneflower');
+  for (const folder of [layout.appModels, layout.models]) await mkdir(folder, { recursive: true });
+  const events = await createEventHub({ file: join(layout.state, 'events.jsonl'), clock, log });
+  const outside = {
+    runs: [] as FlowerRun[],
+    online: 0,
+    submitted: 0,
+    refuse: undefined as Error | undefined,
+  };
+  const { settings } = validate({ FL_USE_CASE: 'anomaly-detection', FL_MIN_AVAILABLE_CLIENTS: '2', ...values });
+  const open = () =>
+    RunKeeper.open({
+      ...{ layout, clock, log, events },
+      settings: () => settings,
+      flowerVersion: () => '1.41.0',
+      control: () => ({ listRuns: async () => outside.runs }) as ControlApi,
+      onlineNodes: () => outside.online,
+      async submitUseCase() {
+        outside.submitted++;
+        if (outside.refuse) throw outside.refuse;
+        const run = flowerRun({ runId: String(100 + outside.submitted) });
+        outside.runs = [run, ...outside.runs];
+        return run.runId;
+      },
+    });
+  const said = (name: string) => events.kept().filter(({ event }) => event === name);
+  return { clock, lines, layout, events, outside, open, said, keeper: await open() };
+}
+
+describe('the run of the variables', () => {
+  it('waits until enough nodes are online, and says so', async () => {
+    const { keeper, outside, said } = await world();
+    outside.online = 1;
+    await keeper.tick();
+    expect(keeper.waitingFor()).toBe('2 SuperNodes must be online before training starts; 1 are.');
+    expect(outside.submitted).toBe(0);
+    outside.online = 2;
+    await keeper.tick();
+    expect(outside.submitted).toBe(1);
+    expect(keeper.waitingFor()).toBeNull();
+    expect(said('run_submitted')[0]?.data).toEqual({ run_id: '101', app: 'anomaly-detection', by: 'variables' });
+  });
+
+  it('is submitted once in the life of the VM', async () => {
+    const { keeper, outside, open } = await world();
+    outside.online = 2;
+    await keeper.tick();
+    await keeper.tick();
+    const again = await open();
+    await again.tick();
+    expect(outside.submitted).toBe(1);
+    expect(again.current()).toMatchObject({ runId: '101', submittedBy: 'variables', app: 'anomaly-detection' });
+  });
+
+  it('is not submitted with FL_USE_CASE=none', async () => {
+    const { keeper, outside } = await world({ FL_USE_CASE: 'none' });
+    outside.online = 5;
+    await keeper.tick();
+    expect(outside.submitted).toBe(0);
+    expect(keeper.waitingFor()).toMatch(/has to be submitted/);
+  });
+
+  it('is found again when the agent died while it submitted', async () => {
+    const { layout, outside, open } = await world();
+    outside.online = 2;
+    outside.runs = [flowerRun({ runId: '77' }), flowerRun({ runId: '5', fabId: 'me/other' })];
+    await writeFile(join(layout.state, 'runs.json'), JSON.stringify({ fromVariables: 'submitting', runs: [] }));
+    const keeper = await open();
+    await keeper.tick();
+    await keeper.tick();
+    expect(outside.submitted).toBe(0);
+    expect(keeper.find('77')).toMatchObject({ submittedBy: 'variables' });
+    expect(keeper.find('5')).toMatchObject({ submittedBy: 'operator' });
+  });
+
+  it('is submitted after all when Flower did not get it', async () => {
+    const { layout, outside, open } = await world();
+    outside.online = 2;
+    await writeFile(join(layout.state, 'runs.json'), JSON.stringify({ fromVariables: 'submitting', runs: [] }));
+    await (await open()).tick();
+    expect(outside.submitted).toBe(1);
+  });
+
+  it('is tried again, not too often, when Flower refuses it', async () => {
+    const { keeper, outside, clock, lines } = await world();
+    outside.online = 2;
+    outside.refuse = new OneFlowerError({ code: 'run-refused', message: 'Flower did not take the run: bad app' });
+    for (let second = 0; second < 90; second += 2) {
+      await keeper.tick();
+      await clock.advance(2000);
+    }
+    expect(outside.submitted).toBe(3);
+    expect(keeper.waitingFor()).toContain('bad app');
+    expect(lines.filter(line => line.includes('cannot be submitted'))).toHaveLength(1);
+    outside.refuse = undefined;
+    await clock.advance(30_000);
+    await keeper.tick();
+    expect(keeper.waitingFor()).toBeNull();
+  });
+});
+
+describe('a run', () => {
+  async function running() {
+    const all = await world();
+    all.outside.online = 2;
+    await all.keeper.tick();
+    const data = { run_id: '101', strategy: 'FedAvg', num_rounds: 5, min_clients: 2 };
+    all.events.emit('training_start', data);
+    all.events.emit('round_start', { run_id: '101', round: 2, num_clients_selected: 2 });
+    const end = { num_clients_responded: 2, num_clients_failed: 0, round_duration_seconds: 1 };
+    all.events.emit('round_end', { run_id: '101', round: 2, ...end, metrics: { loss: 0.5 } });
+    return all;
+  }
+
+  it('is followed by events', async () => {
+    const { keeper } = await running();
+    await keeper.tick();
+    expect(keeper.current()).toMatchObject({ status: 'running', round: 2, rounds: 5, metrics: { loss: 0.5 } });
+    expect(keeper.isTraining()).toBe(true);
+  });
+
+  it.each(['completed', 'stopped', 'failed'] as const)('that is %s is told once', async subStatus => {
+    const { keeper, outside, said, open } = await running();
+    const finishedAt = '2026-01-01T01:00:00Z';
+    outside.runs = [flowerRun({ runId: '101', status: 'finished', subStatus, details: 'why', finishedAt })];
+    await keeper.tick();
+    await keeper.tick();
+    await keeper.flushed();
+    await (await open()).tick();
+    expect(said('run_ended').map(({ data }) => data)).toEqual([
+      { run_id: '101', status: subStatus, details: 'why', rounds_done: 2 },
+    ]);
+    expect(keeper.current()).toMatchObject({ status: subStatus, endedAt: finishedAt });
+    expect(keeper.isTraining()).toBe(false);
+  });
+
+  it('that is lost to a restart says plainly what was lost, and is not submitted again', async () => {
+    const { keeper, outside, said } = await running();
+    const details = 'No heartbeat received from the task.';
+    outside.runs = [flowerRun({ runId: '101', status: 'finished', subStatus: 'failed', details })];
+    await keeper.tick();
+    await keeper.tick();
+    expect(said('run_ended')[0]?.data).toMatchObject({ status: 'failed', rounds_done: 2 });
+    expect(keeper.waitingFor()).toMatch(/^The run was lost .* 2 of 5 rounds were done\. Submit it again/);
+    expect(outside.submitted).toBe(1);
+  });
+
+  it('leaves its model behind', async () => {
+    const { keeper, layout, events, said } = await running();
+    await writeFile(join(layout.appModels, '101.npz'), 'weights');
+    events.emit('model_written', { run_id: '101', file: '101.npz', round: 5, metrics: {}, details: {} });
+    await expect.poll(() => said('model_saved')).toHaveLength(1);
+    expect(keeper.current()?.model).toBe(true);
+    await expect(readFile(join(layout.models, '101/model.npz'), 'utf8')).resolves.toBe('weights');
+  });
+
+  it('of somebody else is shown too', async () => {
+    const { keeper, outside } = await world();
+    outside.runs = [flowerRun({ runId: '5', fabId: 'me/other' })];
+    await keeper.tick();
+    expect(keeper.list()).toMatchObject([{ runId: '5', app: 'me/other', submittedBy: 'operator' }]);
+  });
+
+  it('is not guessed when the record is damaged', async () => {
+    const { layout, open } = await world();
+    await writeFile(join(layout.state, 'runs.json'), '{"fromVari');
+    await expect(open()).rejects.toMatchObject({ code: 'state_write_failed', fault: 'user' });
+  });
+});
