@@ -1,88 +1,26 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { FakeClock, systemClock } from '@oneflower/contract';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { DriverVm } from '../../interfaces.ts';
-import { createProcessDriver, type ProcessDriver } from './driver.ts';
-import { longestLog, VmFolder } from './folder.ts';
+import { FakeClock } from '@oneflower/contract';
+import { expect, test, vi } from 'vitest';
+import { longestLog } from './folder.ts';
 import type { GuestEvent } from './guest.ts';
-import { membersOf } from './members.ts';
 import { linuxProcesses } from './proc.ts';
-import { testAgent } from './testing.ts';
+import {
+  alive,
+  behave,
+  folder,
+  inDirectory,
+  inRoot,
+  open,
+  remaining,
+  seenBy,
+  starts,
+  until,
+  useDriverDirectory,
+  vm,
+} from './testing.ts';
 
-const vm: DriverVm = {
-  id: 7,
-  name: 'superlink_0',
-  address: '127.31.1.1',
-  contextFiles: { 'context.sh': "VMID='7'\n", 'token.txt': 'abc==' },
-};
-
-let directory: string;
-let drivers: ProcessDriver[];
-let strangers: ChildProcess[];
-
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'process-driver-'));
-  writeFileSync(join(directory, 'agent.mjs'), testAgent);
-  drivers = [];
-  strangers = [];
-});
-
-afterEach(async () => {
-  for (const driver of drivers) driver.detach();
-  // With the machine's time: those of the tests may stand still.
-  await open().destroy(7);
-  for (const stranger of strangers) stranger.kill('SIGKILL');
-  rmSync(directory, { recursive: true, force: true });
-});
-
-function open(options: { clock?: FakeClock; events?: GuestEvent[]; file?: string } = {}): ProcessDriver {
-  const driver = createProcessDriver({
-    directory,
-    clock: options.clock ?? systemClock,
-    agentCommand: { file: options.file ?? process.execPath, args: [join(directory, 'agent.mjs')] },
-    onEvent: event => options.events?.push(event),
-  });
-  drivers.push(driver);
-  return driver;
-}
-
-const folder = () => new VmFolder(join(directory, 'vms', '7'));
-const inRoot = (name: string) => join(folder().root, name);
-
-function behave(text: string): void {
-  folder().prepare(vm);
-  writeFileSync(inRoot('behave'), text);
-}
-
-interface Seen {
-  args: string[];
-  env: Record<string, string>;
-  child?: number;
-  loner?: number;
-}
-
-function read<T>(name: string): T | undefined {
-  try {
-    return JSON.parse(readFileSync(inRoot(name), 'utf8'));
-  } catch {
-    return undefined;
-  }
-}
-
-const until = <T>(look: () => T) => vi.waitUntil(look, { timeout: 10_000, interval: 20 });
-const seenBy = () => until(() => read<Seen>('seen.json')) as Promise<Seen>;
-const starts = () => {
-  try {
-    return readFileSync(inRoot('starts'), 'utf8').trim().split('\n').map(Number);
-  } catch {
-    return [];
-  }
-};
-const alive = (pid: number | undefined) => pid !== undefined && linuxProcesses.read(pid) !== undefined;
-const remaining = () => membersOf(linuxProcesses, folder().record(), folder().root);
+useDriverDirectory();
 
 test('starts the agent with its folders, its address and an environment of its own', async () => {
   await open().deploy(vm);
@@ -99,8 +37,37 @@ test('starts the agent with its folders, its address and an environment of its o
 });
 
 test('an agent that cannot be run fails the deployment with the reason', async () => {
-  const driver = open({ file: join(directory, 'missing') });
+  const driver = open({ file: inDirectory('missing') });
   await expect(driver.deploy(vm)).rejects.toMatchObject({ code: 'agent-not-started' });
+  expect(await driver.isRunning(7)).toBe(false);
+});
+
+test('an agent whose program is away for a while is started once it is back', async () => {
+  const program = inDirectory('node');
+  symlinkSync(process.execPath, program);
+  const clock = new FakeClock();
+  const events: GuestEvent[] = [];
+  const driver = open({ clock, events, file: program });
+  await driver.deploy(vm);
+  await seenBy();
+  rmSync(program);
+  linuxProcesses.kill(starts()[0] ?? 0, 'SIGKILL');
+  await until(() => events.length === 1);
+  await clock.advance(1000);
+  await until(() => events.length === 2);
+  expect(events[1]).toMatchObject({ kind: 'agent-not-started', restartIn: 2000 });
+  expect(await driver.isRunning(7)).toBe(true);
+  symlinkSync(process.execPath, program);
+  await clock.advance(2000);
+  await until(() => starts().length === 2);
+});
+
+test('an agent that cannot be noted is not left behind', async () => {
+  folder().prepare(vm);
+  mkdirSync(join(folder().path, 'agent.pid.new'));
+  const driver = open();
+  await expect(driver.deploy(vm)).rejects.toThrow(/EISDIR/);
+  expect(remaining()).toEqual([]);
   expect(await driver.isRunning(7)).toBe(false);
 });
 
@@ -132,7 +99,7 @@ test('an agent that does not listen is killed after 45 s', async () => {
   const stopped = driver.shutdown(7, { hard: false }).then(() => {
     over = true;
   });
-  await until(() => read<never>('signals') ?? readdirSync(folder().root).includes('signals'));
+  await until(() => readdirSync(folder().root).includes('signals'));
   await clock.advance(44_000);
   expect(over).toBe(false);
   await vi.waitUntil(
@@ -207,61 +174,6 @@ test('reboot starts another agent on the same disk', async () => {
   expect(alive(starts()[0])).toBe(false);
 });
 
-test('a later cloud takes over the very process, and starts it again when it dies', async () => {
-  const first = open();
-  await first.deploy(vm);
-  await seenBy();
-  const [pid] = starts();
-  first.detach();
-  const events: GuestEvent[] = [];
-  const second = open({ events });
-  expect(await second.isRunning(7)).toBe(true);
-  await second.deploy(vm);
-  expect(starts()).toEqual([pid]);
-  linuxProcesses.kill(pid ?? 0, 'SIGKILL');
-  await until(() => starts().length === 2);
-  expect(events).toMatchObject([{ kind: 'agent-ended', restartIn: 1000 }]);
-});
-
-test('an agent that died while no cloud was there is started again', async () => {
-  const first = open();
-  await first.deploy(vm);
-  await seenBy();
-  first.detach();
-  linuxProcesses.kill(starts()[0] ?? 0, 'SIGKILL');
-  await until(() => !alive(starts()[0]));
-  const second = open();
-  expect(await second.isRunning(7)).toBe(true);
-  await until(() => starts().length === 2);
-});
-
-test('a pid that belongs to somebody else now is left alone', async () => {
-  folder().prepare(vm);
-  const stranger = spawn('/bin/sleep', ['602'], { detached: true, stdio: 'ignore' });
-  strangers.push(stranger);
-  await until(() => alive(stranger.pid));
-  const info = linuxProcesses.read(stranger.pid ?? 0);
-  folder().writeRecord({
-    pid: stranger.pid ?? 0,
-    startTime: (info?.startTime ?? 0) - 1,
-    bootId: linuxProcesses.bootId(),
-  });
-  const driver = open();
-  await driver.shutdown(7, { hard: true });
-  expect(alive(stranger.pid)).toBe(true);
-});
-
-test('after a restart of the machine a VM is switched off', async () => {
-  folder().prepare(vm);
-  folder().writeRecord({
-    pid: process.pid,
-    startTime: linuxProcesses.read(process.pid)?.startTime ?? 0,
-    bootId: 'old',
-  });
-  const driver = open();
-  expect(await driver.isRunning(7)).toBe(false);
-});
-
 test('a long log moves to agent.log.1 and the agent writes on', async () => {
   const clock = new FakeClock();
   await open({ clock }).deploy(vm);
@@ -280,5 +192,5 @@ test('destroy leaves neither folder nor process', async () => {
   const { child, loner } = await seenBy();
   await driver.destroy(7);
   expect(alive(child) || alive(loner)).toBe(false);
-  expect(readdirSync(join(directory, 'vms'))).toEqual([]);
+  expect(readdirSync(inDirectory('vms'))).toEqual([]);
 });

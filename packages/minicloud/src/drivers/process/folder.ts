@@ -102,8 +102,13 @@ export class VmFolder {
     const size = statSync(this.log, { throwIfNoEntry: false })?.size ?? 0;
     if (size <= limit) return;
     const copy = `${this.log}.1.new`;
-    copyFileSync(this.log, copy);
-    renameSync(copy, `${this.log}.1`);
+    try {
+      copyFileSync(this.log, copy);
+      renameSync(copy, `${this.log}.1`);
+    } catch {
+      // No room for the copy: then the old text goes, which makes some.
+      rmSync(copy, { force: true });
+    }
     truncateSync(this.log, 0);
   }
 

@@ -151,7 +151,7 @@ export class Guest {
       folder.writeRecord(record);
     } catch (error) {
       // Without the record a later cloud could not find this process: better none.
-      this.#on = false;
+      this.#record = undefined;
       await this.#killRest();
       throw error;
     }
