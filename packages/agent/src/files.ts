@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chown, type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { failures, messageOf, OneFlowerError } from '@oneflower/contract';
 
@@ -58,7 +58,8 @@ async function writeSynced(path: string, data: string | Uint8Array, { mode, owne
   const handle: FileHandle = await open(path, 'wx', 0o600);
   try {
     await handle.writeFile(data);
-    if (owner) await chown(path, owner.uid, owner.gid);
+    // By the handle: in a folder of another user the name might lead elsewhere by now.
+    if (owner) await handle.chown(owner.uid, owner.gid);
     await handle.chmod(mode);
     await handle.sync();
   } finally {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert, property, string, uint8Array } from 'fast-check';
@@ -49,6 +49,14 @@ describe('ensureNodeKey', () => {
       await writeFile(file, damaged);
       await expect(ensureNodeKey(file)).rejects.toMatchObject({ code: 'node-key-damaged' });
     }
+  });
+});
+
+describe('a key file that was planted', () => {
+  it('is refused when it is a link', async () => {
+    const { file } = await ensureNodeKey(join(folder, 'node.key'));
+    await symlink(file, join(folder, 'link.key'));
+    await expect(ensureNodeKey(join(folder, 'link.key'))).rejects.toMatchObject({ code: 'node-key-damaged' });
   });
 });
 

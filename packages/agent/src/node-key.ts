@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
-import { chmod, chown, readFile } from 'node:fs/promises';
+import { constants, type FileHandle, open } from 'node:fs/promises';
 import { messageOf, OneFlowerError } from '@oneflower/contract';
 import { type FileOwner, writeFileAtomic } from './files.ts';
 
@@ -34,13 +34,8 @@ const curves: readonly Curve[] = [
  * change the node's identity; `state_write_failed` when it cannot be written.
  */
 export async function ensureNodeKey(file: string, owner?: FileOwner): Promise<NodeKey> {
-  const existing = await readOptional(file);
-  if (existing !== undefined) {
-    const publicKey = publicKeyOfOpenSshPrivateKey(existing, file);
-    await chmod(file, 0o600);
-    if (owner) await chown(file, owner.uid, owner.gid);
-    return { file, publicKey };
-  }
+  const existing = await readOwned(file, owner);
+  if (existing !== undefined) return { file, publicKey: publicKeyOfOpenSshPrivateKey(existing, file) };
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
   await writeFileAtomic(file, openSshPrivateKey(privateKey), { mode: 0o600, owner });
   return { file, publicKey: openSshPublicKey(createPublicKey(privateKey)) };
@@ -193,11 +188,22 @@ function readString(from: Buffer, offset: number): [Buffer | undefined, number] 
   return end > from.length ? [undefined, -1] : [from.subarray(offset + 4, end), end];
 }
 
-async function readOptional(file: string): Promise<string | undefined> {
+/** The file's text, its owner and mode put right; undefined when there is none. A link is not followed. */
+async function readOwned(file: string, owner: FileOwner | undefined): Promise<string | undefined> {
+  let handle: FileHandle;
   try {
-    return await readFile(file, 'utf8');
+    handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    if (code === 'ELOOP') throw damaged(file, 'It is a link');
     throw error;
+  }
+  try {
+    if (owner) await handle.chown(owner.uid, owner.gid);
+    await handle.chmod(0o600);
+    return await handle.readFile('utf8');
+  } finally {
+    await handle.close();
   }
 }

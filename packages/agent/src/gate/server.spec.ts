@@ -242,6 +242,9 @@ describe('slow and broken clients', () => {
     const { port, ca } = await startGate(echo, { limits });
     const silent = net.connect({ host: '127.0.0.1', port });
     await once(silent, 'close');
+    const idle = tls.connect({ host: '127.0.0.1', port, ca });
+    idle.on('error', () => undefined).resume();
+    await once(idle, 'close');
     const slow = tls.connect({ host: '127.0.0.1', port, ca });
     await once(slow, 'secureConnect');
     slow.write('GET /v1/fleet/x HTTP/1.1\r\n');
