@@ -1,2 +1,2 @@
-export { createProcessDriver, type ProcessDriver, type ProcessDriverOptions } from './driver.ts';
-export type { AgentCommand, GuestEvent } from './guest.ts';
+export { createProcessDriver, type ProcessDriver } from './driver.ts';
+export type { AgentCommand } from './guest.ts';
