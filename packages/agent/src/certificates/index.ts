@@ -1,2 +1,2 @@
 export { ensureCertificates } from './ensure.ts';
-export type { CertificateName, CertificateRequest, Certificates, GivenCertificates } from './types.ts';
+export type { CertificateName, Certificates } from './types.ts';

@@ -1,2 +1,2 @@
-export { type ControlApiOptions, createControlApi } from './client.ts';
-export type { ControlApi, FlowerId, FlowerNode, FlowerRun, FlowerRunStatus, LogChunk } from './types.ts';
+export { createControlApi } from './client.ts';
+export type { ControlApi, FlowerNode } from './types.ts';

@@ -2,7 +2,6 @@ export { answerError, answerJson, answerNotFound } from './answers.ts';
 export { createGate } from './server.ts';
 export type {
   Gate,
-  GateOptions,
   HostPort,
   HttpHandler,
   HttpRequest,

@@ -1,4 +1,4 @@
-export { createSiteClient, type SiteClientOptions } from './client.ts';
-export { nodeRemoved, type Refusal } from './refusals.ts';
+export { createSiteClient } from './client.ts';
+export { nodeRemoved } from './refusals.ts';
 export { createSite } from './server.ts';
-export type { Site, SiteClient, SiteEvent, SiteOptions } from './types.ts';
+export type { Site, SiteClient, SiteOptions } from './types.ts';
