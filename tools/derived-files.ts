@@ -1,11 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkout } from '../packages/cli/src/runtime/index.ts';
+import { renderCoveragePage } from '../packages/minicloud/src/testing/coverage-page.ts';
 import { renderEventSchema } from './derive/event-schema.ts';
 import { renderVariablesPage } from './derive/variables-page.ts';
 
 /** Every file that is derived from a table, by its path in the checkout. */
 const derivedFiles: Record<string, () => string> = {
+  'docs/minicloud-coverage.md': renderCoveragePage,
   'docs/variables.md': renderVariablesPage,
   'flower/tests/events.schema.json': renderEventSchema,
 };
