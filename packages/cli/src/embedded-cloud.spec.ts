@@ -292,7 +292,7 @@ describe('runs and models', () => {
     expect((await stage.run('model', 'list')).stdout).toContain('model-7.npz');
     const downloaded = await stage.run('model', 'download');
     expect(downloaded.stdout).toContain('5.0 kB');
-    expect(await readFile(join(stage.home, 'model-7.npz'))).toEqual(content);
+    expect(await readFile(join(stage.home, 'sensors-7.npz'))).toEqual(content);
 
     stage.operator.modelFiles.set('7', Buffer.from(content).fill('x', 3, 4));
     const damaged = await stage.run('model', 'download', '-o', 'out/', '--json');

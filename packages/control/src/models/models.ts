@@ -14,7 +14,7 @@ export function listModels(context: RunsContext): Promise<ModelManifest[]> {
 export interface DownloadRequest {
   /** The latest model when no run is named. */
   runId?: string | undefined;
-  /** File, or folder that is there; by default the model's own name in the current folder. */
+  /** File, or folder (one that is there, or a path that ends in a slash); by default the current folder. */
   output?: string | undefined;
 }
 
@@ -30,7 +30,7 @@ export function downloadModel(
     const models = latestFirst(await operator.models());
     const manifest = request.runId === undefined ? models[0] : models.find(model => model.runId === request.runId);
     if (!manifest) throw notFound(context.service, request.runId, models);
-    const path = await targetPath(request.output, manifest);
+    const path = await targetPath(request.output, context.service, manifest);
     const draft = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}.part`);
     try {
       await mkdir(dirname(path), { recursive: true });
@@ -79,9 +79,14 @@ async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {
   for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
 }
 
-/** The manifest's file name comes from another machine: only its last part is used. */
-async function targetPath(output: string | undefined, manifest: ModelManifest): Promise<string> {
-  const name = basename(manifest.file).replace(/[^\w.-]/g, '_') || `${manifest.runId}.npz`;
+/** `SERVICE-RUN.npz`. The manifest comes from another machine: of its file's name only the ending is used. */
+async function targetPath(
+  output: string | undefined,
+  service: string,
+  { runId, file }: ModelManifest,
+): Promise<string> {
+  const ending = /\.\w{1,10}$/.exec(file)?.[0] ?? '';
+  const name = `${service}-${runId.replace(/\W/g, '_')}${ending}`;
   if (output === undefined) return resolve(name);
   const isFolder = await stat(output).then(
     found => found.isDirectory(),

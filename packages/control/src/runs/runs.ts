@@ -61,8 +61,10 @@ export async function watchRun(context: RunsContext, runId?: string): Promise<Ru
   return withOperator(context, operator => pickRun(operator, context.service, run.runId));
 }
 
-/** Milliseconds between two looks at a log that is followed. */
-const logPollMs = 1000;
+/** Milliseconds between two looks at a log. */
+const logPollMs = 500;
+/** The SuperLink begins to fetch a log from Flower when it is asked for first, so the first answers may be empty. */
+const quietLooks = { running: 4, ended: 40 };
 
 /**
  * The log of a run, piece by piece; with `follow` until the run has ended, else what there is now.
@@ -76,13 +78,15 @@ export async function* readLogs(
   const operator = await connectOperator(context, context.service);
   try {
     const run = await pickRun(operator, context.service, options.runId);
-    for (let after = 0; ; ) {
+    const patience = hasEnded(run) ? quietLooks.ended : quietLooks.running;
+    for (let after = 0, quiet = 0; ; ) {
       const page = await operator.logs(run.runId, after, signal);
       if (page.text !== '') yield page.text;
       const more = page.next > after;
       after = page.next;
+      quiet = more ? 0 : quiet + 1;
       if (more) continue;
-      if (page.ended || !options.follow) return;
+      if (page.ended || (!options.follow && quiet >= patience)) return;
       await sleep(clock, logPollMs, signal);
     }
   } finally {

@@ -10,7 +10,7 @@ export const download: CommandSpec = {
   arguments: [{ name: '[name]', help: 'name of the service (default: the only one)' }],
   options: [
     { flags: '-r, --run <id>', help: 'the run that left it (default: the latest)' },
-    { flags: '-o, --output <path>', help: "file or folder (default: the model's own name, here)" },
+    { flags: '-o, --output <path>', help: 'file or folder (default: NAME-RUN.npz, here)' },
   ],
   cloud: true,
   examples: ['oneflower model download sensors', 'oneflower model download sensors --run 7 -o model.npz'],
