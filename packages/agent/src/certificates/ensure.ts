@@ -7,8 +7,10 @@ import { checkGiven } from './given.ts';
 import { fingerprintOf, issueLeaf } from './issue.ts';
 import { hasExactly, isUsable, leafNames } from './names.ts';
 import { type CertificateSet, readSet, setFiles, writeSet } from './store.ts';
-import type { CertificateName, CertificateRequest, Certificates } from './types.ts';
+import type { CertificateMaterial, CertificateName, CertificateRequest, Certificates } from './types.ts';
 
+/** Below the folder of an operator's set: ours for Flower. */
+const ownFolder = 'loopback';
 const renewBefore = 30 * 24 * 3600 * 1000;
 
 /**
@@ -37,7 +39,14 @@ async function useGiven(request: CertificateRequest): Promise<Certificates> {
   const before = await readSet(certsDirectory);
   const changed = !before || before.ca !== set.ca || before.certificate !== set.certificate || before.key !== set.key;
   if (changed) await writeSet(certsDirectory, set, owner);
-  return describe(certsDirectory, set, { renewAt: checked.expiresAt, changed, warnings: checked.warnings });
+  const own = await useOwn({ ...request, given: undefined, certsDirectory: join(certsDirectory, ownFolder) });
+  return {
+    ...describe(certsDirectory, set),
+    flower: own,
+    renewAt: Math.min(checked.expiresAt, own.renewAt),
+    changed: changed || own.changed,
+    warnings: checked.warnings,
+  };
 }
 
 async function useOwn(request: CertificateRequest): Promise<Certificates> {
@@ -51,7 +60,7 @@ async function useOwn(request: CertificateRequest): Promise<Certificates> {
   const set = keep ? before : await issueSet(authority, names, clock.now());
   if (!keep) await writeSet(certsDirectory, set, owner);
   const renewAt = Date.parse(new X509Certificate(set.certificate).validTo) - renewBefore;
-  return describe(certsDirectory, set, { renewAt, changed: !keep, warnings: authority.warnings });
+  return { ...describe(certsDirectory, set), renewAt, changed: !keep, warnings: authority.warnings };
 }
 
 async function issueSet(
@@ -79,11 +88,7 @@ function fits(set: CertificateSet, caPem: string, names: readonly CertificateNam
   }
 }
 
-function describe(
-  directory: string,
-  set: CertificateSet,
-  rest: Pick<Certificates, 'renewAt' | 'changed' | 'warnings'>,
-): Certificates {
+function describe(directory: string, set: CertificateSet): CertificateMaterial {
   return {
     caFile: join(directory, setFiles.ca),
     certificateFile: join(directory, setFiles.certificate),
@@ -92,6 +97,5 @@ function describe(
     certificatePem: set.certificate,
     keyPem: set.key,
     fingerprint: fingerprintOf(set.ca),
-    ...rest,
   };
 }

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -46,6 +47,17 @@ describe('the trio of an operator', () => {
       expect((await use(given)).changed).toBe(false);
     });
   }
+
+  it('is for the gate alone: Flower gets a set of ours that names loopback', async () => {
+    const given = await trio('rsa');
+    const used = await use(given);
+    const { flower } = used;
+    if (!flower) throw new Error('no set for Flower');
+    expect(flower.caPem).not.toBe(used.caPem);
+    const leaf = new X509Certificate(await readFile(flower.certificateFile));
+    expect(leaf.checkIP('127.0.0.1')).toBe('127.0.0.1');
+    expect(leaf.verify(new X509Certificate(flower.caPem).publicKey)).toBe(true);
+  });
 
   it('says what does not fit', async () => {
     const [rsa, ec] = [await trio('rsa'), await trio('ec')];

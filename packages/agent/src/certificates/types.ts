@@ -7,10 +7,7 @@ export interface CertificateName {
   value: string;
 }
 
-/**
- * An operator's own trio, PEM. `certificate` may be followed by its intermediates. It is for the gate: it need not name
- * loopback, so Flower itself, which its own command line and apps dial there, takes a set of ours.
- */
+/** An operator's own trio, PEM, for the gate and the operator API. `certificate` may be followed by its intermediates. */
 export interface GivenCertificates {
   ca: string;
   certificate: string;
@@ -30,7 +27,8 @@ export interface CertificateRequest {
   owner?: FileOwner | undefined;
 }
 
-export interface Certificates {
+/** One set of certificates, as files and as text. */
+export interface CertificateMaterial {
   caFile: string;
   certificateFile: string;
   keyFile: string;
@@ -39,10 +37,20 @@ export interface Certificates {
   keyPem: string;
   /** SHA-256 of the CA certificate, lower-case hexadecimal. */
   fingerprint: string;
+}
+
+/** The set of the gate and the operator API, whose CA is published. */
+export interface Certificates extends CertificateMaterial {
+  /**
+   * Where the operator's certificates are given: a set of ours for Flower on loopback, whose CA is also that by which
+   * the agent, Flower's SuperExec and its command line trust it. They check the name, and an operator's certificate
+   * need not name loopback (1.41: no run would ever start). Absent: Flower takes the same set.
+   */
+  flower?: CertificateMaterial | undefined;
   /** When to call again, milliseconds since the epoch. */
   renewAt: number;
   /** Whether this call wrote another set than was there. */
   changed: boolean;
-  /** What an operator should know of the given trio; sentences. */
+  /** What an operator should know of the certificates; sentences. */
   warnings: string[];
 }
