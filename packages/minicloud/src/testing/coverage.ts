@@ -35,11 +35,6 @@ export const coverage: readonly Uncovered[] = [
     stem: '251-vm-info-with-nonbmp',
     reason: 'The character came in through gRPC, which is not served; XML-RPC lets none in.',
   },
-  {
-    area: 'http',
-    stem: '007-onegate-expect-100',
-    reason: 'A call to OneGate, whose answers the replay of onegate/ compares; only its interim answer is shown here.',
-  },
   { area: 'cli', stem: '027-oneuser-show--one-system-config', reason: configuration },
 ];
 
