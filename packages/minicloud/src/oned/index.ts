@@ -14,6 +14,8 @@ export { createOnedServer, type OnedServer } from './server.ts';
 export interface EmbeddedOned extends Oned {
   /** One call as XML-RPC carries it: the session, if any, is the first of `params`. */
   dispatch(method: string, params: readonly XmlRpcValue[]): OnedAnswer;
+  /** Milliseconds since the epoch by this cloud's clock. */
+  now(): number;
   /** The id that the next object of a kind (`vm`, `document`, ...) gets. */
   setNextId(kind: string, next: number): void;
   /** A session for acting as that user, good until this process ends; undefined for an unknown user. */
@@ -50,6 +52,7 @@ export function createOned(options: OnedOptions): EmbeddedOned {
   return {
     call: (session, method, ...args) => dispatch(engine, method, [session, ...args]),
     dispatch: (method, params) => dispatch(engine, method, params),
+    now: () => options.clock.now(),
     onVmEvent: listener => engine.listen(listener),
     gateSecret: vmId => gateSecret(engine, vmId),
     sessionOf: userId => engine.core.accounts.sessionFor(userId),

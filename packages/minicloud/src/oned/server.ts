@@ -23,27 +23,27 @@ const reasons: Record<number, string> = {
 };
 
 /** The Date header in oned's form: it says UTC where HTTP says GMT. */
-function dateHeader(): string {
-  return new Date().toUTCString().replace('GMT', 'UTC');
+function dateHeader(now: number): string {
+  return new Date(now).toUTCString().replace('GMT', 'UTC');
 }
 
-function headers(type: string, length?: number): string[] {
+function headers(now: number, type: string, length?: number): string[] {
   return [
     ...['Content-type', type],
     ...(length === undefined ? [] : ['Content-length', String(length)]),
     ...['Connection', 'close'],
-    ...['Date', dateHeader()],
+    ...['Date', dateHeader(now)],
     ...['Server', serverName],
   ];
 }
 
 /** A refusal of the transport: a small page of HTML, ended by the end of the connection. */
-function refuse(response: ServerResponse, status: number, why: string): void {
+function refuse(response: ServerResponse, now: number, status: number, why: string): void {
   const name = '<a href="http://xmlrpc-c.sourceforge.net">ABYSS Web Server for XML-RPC For C/C++</a>';
   const head = `<HTML><HEAD><TITLE>Error ${status}</TITLE></HEAD><BODY><H1>Error ${status}</H1><P>${why}</P>`;
   response.useChunkedEncodingByDefault = false;
   response.sendDate = false;
-  response.writeHead(status, reasons[status] ?? '', headers('text/html'));
+  response.writeHead(status, reasons[status] ?? '', headers(now, 'text/html'));
   response.end(`${head}<p><HR><b><i>${name}</i></b> version 1.33.14<br></p></BODY></HTML>`);
 }
 
@@ -79,13 +79,13 @@ async function readBody(request: IncomingMessage): Promise<string> {
 async function answer(oned: Callable, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const refused = objection(request);
   if (refused) {
-    refuse(response, refused.status, refused.why);
+    refuse(response, oned.now(), refused.status, refused.why);
     return;
   }
   if (request.headers.expect?.toLowerCase() === '100-continue') request.socket.write('HTTP/1.1 100 continue\r\n\r\n');
   const body = Buffer.from(answerCall(oned, await readBody(request)), 'utf8');
   response.sendDate = false;
-  response.writeHead(200, 'OK', headers('text/xml; charset=utf-8', body.length));
+  response.writeHead(200, 'OK', headers(oned.now(), 'text/xml; charset=utf-8', body.length));
   response.end(body);
 }
 

@@ -6,6 +6,8 @@ import { hasNonBmp, nonBmpReason } from './dispatch.ts';
 /** What the HTTP server asks of an oned. */
 export interface Callable {
   dispatch(method: string, params: readonly XmlRpcValue[]): OnedAnswer;
+  /** Milliseconds since the epoch, for the Date header. */
+  now(): number;
 }
 
 const improper = 'Call XML not a proper XML-RPC call.';
