@@ -1,11 +1,22 @@
 import type { SuperLinkStatus } from '@oneflower/contract';
+import type { Certificates } from './certificates/index.ts';
+import type { Guest } from './guest.ts';
 import type { OperatorSource } from './operator/types.ts';
 import { listModels, modelFileOf } from './runs/models.ts';
-import type { SuperLink } from './superlink.ts';
+import type { RunService } from './runs/service.ts';
+import type { Site } from './site/index.ts';
 import { agentVersion } from './version.ts';
 
+/** What the operator API looks at. */
+export interface ShownSuperLink {
+  guest: Guest;
+  site: Site;
+  runs: RunService;
+  certificates: Certificates | undefined;
+}
+
 /** What the operator API shows of a SuperLink. */
-export function operatorSource(superLink: SuperLink): OperatorSource {
+export function operatorSource(superLink: ShownSuperLink): OperatorSource {
   const { guest } = superLink;
   return {
     status: async () => statusOf(superLink),
@@ -19,7 +30,7 @@ export function operatorSource(superLink: SuperLink): OperatorSource {
   };
 }
 
-function statusOf({ guest, certificates, site, runs }: SuperLink): SuperLinkStatus {
+function statusOf({ guest, certificates, site, runs }: ShownSuperLink): SuperLinkStatus {
   return {
     flowerVersion: guest.release.version,
     agentVersion,

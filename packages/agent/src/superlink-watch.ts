@@ -1,7 +1,22 @@
 import { isOneFlowerError, messageOf, type OneFlowerError, sleep } from '@oneflower/contract';
+import type { Certificates } from './certificates/index.ts';
 import { asFailure } from './failure.ts';
+import type { Guest } from './guest.ts';
 import { notReady } from './publication/attributes.ts';
-import type { SuperLink } from './superlink.ts';
+import type { RunService } from './runs/service.ts';
+import type { Site } from './site/index.ts';
+
+/** What the watchdog looks at. */
+export interface WatchedSuperLink {
+  guest: Guest;
+  site: Site;
+  runs: RunService;
+  certificates: Certificates | undefined;
+  probe(): Promise<void>;
+  publishReady(): Promise<void>;
+  /** Why Flower does not answer, when that is because it does not live. */
+  flowerTrouble(): OneFlowerError | undefined;
+}
 
 const pauseMs = 1500;
 const probeEveryMs = 5000;
@@ -14,7 +29,7 @@ const urgentMs = 24 * 3600 * 1000;
  * Keeps what a SuperLink has published true and its nodes and runs up to date. Ends when the certificate is due, so
  * that the boot steps renew it.
  */
-export async function watchSuperLink(superLink: SuperLink, signal: AbortSignal): Promise<void> {
+export async function watchSuperLink(superLink: WatchedSuperLink, signal: AbortSignal): Promise<void> {
   const { clock, log } = superLink.guest;
   let lastGood = clock.now();
   let nextProbe = clock.now() + probeEveryMs;
@@ -45,7 +60,7 @@ export async function watchSuperLink(superLink: SuperLink, signal: AbortSignal):
 }
 
 /** The probe's failure; where Flower does not live long enough to answer, that it does not. */
-async function probe(superLink: SuperLink): Promise<OneFlowerError | undefined> {
+async function probe(superLink: WatchedSuperLink): Promise<OneFlowerError | undefined> {
   try {
     await superLink.probe();
     return undefined;
@@ -54,7 +69,7 @@ async function probe(superLink: SuperLink): Promise<OneFlowerError | undefined> 
   }
 }
 
-function isRenewalDue({ certificates, guest }: SuperLink, training: boolean): boolean {
+function isRenewalDue({ certificates, guest }: WatchedSuperLink, training: boolean): boolean {
   if (!certificates) return false;
   return guest.clock.now() >= certificates.renewAt + (training ? urgentMs : 0);
 }

@@ -13,7 +13,7 @@ import {
 import type { GateService } from '@oneflower/opennebula/onegate';
 import { certificateName, listenAddress, ownAddress, publishedAddress } from './addresses.ts';
 import { type BootOutcome, type BootSurroundings, runSteps } from './boot/engine.ts';
-import { superLinkSteps } from './boot/superlink-steps.ts';
+import { type SuperLinkActions, superLinkSteps } from './boot/superlink-steps.ts';
 import { type Certificates, ensureCertificates } from './certificates/index.ts';
 import { writeFileAtomic } from './files.ts';
 import { type ControlApi, createControlApi } from './flower-control/index.ts';
@@ -33,7 +33,7 @@ import { RunService } from './runs/service.ts';
 import { writeConnection } from './runs/submit.ts';
 import { createSite, type Site } from './site/index.ts';
 import { operatorSource } from './superlink-source.ts';
-import { watchSuperLink } from './superlink-watch.ts';
+import { type WatchedSuperLink, watchSuperLink } from './superlink-watch.ts';
 import { type FlowerSetting, superLinkPorts, superLinkProcesses } from './supervision/flower.ts';
 import { startFailed } from './supervision/supervisor.ts';
 
@@ -42,7 +42,7 @@ const flowerProcess = 'flower-superlink';
 const toleratedRestarts = 3;
 
 /** The SuperLink's part of the agent: what its boot steps bring about. */
-export class SuperLink implements RoleMachine {
+export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLink {
   readonly role = 'superlink';
   readonly guest: Guest;
   readonly #gate = new Replaceable<Gate>();

@@ -1,7 +1,21 @@
-import { isOneFlowerError, type OneFlowerError, sleep } from '@oneflower/contract';
+import { isOneFlowerError, type OneFlowerError, type Partition, type StateResponse, sleep } from '@oneflower/contract';
 import { failure } from './failure.ts';
+import type { Guest } from './guest.ts';
 import { notReady } from './publication/attributes.ts';
-import type { SuperNode } from './supernode.ts';
+
+/** What the watchdog looks at. */
+export interface WatchedNode {
+  guest: Guest;
+  /** The address of the SuperLink was given by a person: there is none to look for. */
+  isStatic: boolean;
+  /** The partition that Flower was started with. */
+  partition: Partition;
+  publishReady(): Promise<void>;
+  /** Why Flower does not run steadily at this moment. */
+  flowerTrouble(): OneFlowerError | undefined;
+  /** Tells the SuperLink how this node is, and hears whether it is online. */
+  askState(phase: 'starting' | 'running' | 'failed', error: string | null): Promise<StateResponse>;
+}
 
 const pauseMs = 5000;
 /** A SuperLink that restarts is back sooner. */
@@ -13,7 +27,7 @@ const toleratedMs = 60_000;
  *
  * @returns whether the SuperLink is lost.
  */
-export async function watchNode(node: SuperNode, signal: AbortSignal): Promise<boolean> {
+export async function watchNode(node: WatchedNode, signal: AbortSignal): Promise<boolean> {
   const { clock, log } = node.guest;
   let lastGood = clock.now();
   let trouble: string | undefined;
@@ -28,8 +42,8 @@ export async function watchNode(node: SuperNode, signal: AbortSignal): Promise<b
       if (result.bootAgain) return false;
       continue;
     }
-    if (result.error.message !== trouble) log.warning(result.error.explain());
-    trouble = result.error.message;
+    if (result.error.code !== trouble) log.warning(result.error.explain());
+    trouble = result.error.code;
     if (result.verdict === 'refused') return false;
     if (clock.now() - lastGood < toleratedMs) continue;
     await node.guest.publish(notReady('supernode', result.error));
@@ -41,10 +55,12 @@ type Answer =
   | { verdict: 'online'; bootAgain: boolean }
   | { verdict: 'away' | 'lost' | 'refused'; error: OneFlowerError };
 
-async function ask(node: SuperNode): Promise<Answer> {
+async function ask(node: WatchedNode): Promise<Answer> {
   try {
     const trouble = node.flowerTrouble();
-    const { online, training, partition } = await node.askState(trouble ? 'failed' : 'running', trouble ?? null);
+    const said = trouble?.message.slice(0, 2000) ?? null;
+    const { online, training, partition } = await node.askState(trouble ? 'failed' : 'running', said);
+    if (trouble) return { verdict: 'away', error: trouble };
     const moved = partition.id !== node.partition.id || partition.of !== node.partition.of;
     if (online) return { verdict: 'online', bootAgain: moved && !training };
     return { verdict: 'away', error: failure('node_not_online', 'The SuperLink does not list this node online.') };

@@ -13,7 +13,7 @@ import {
   sleep,
 } from '@oneflower/contract';
 import { type BootOutcome, type BootSurroundings, runSteps } from './boot/engine.ts';
-import { superNodeSteps } from './boot/supernode-steps.ts';
+import { type SuperNodeActions, superNodeSteps } from './boot/supernode-steps.ts';
 import { checkReadable } from './data-folder.ts';
 import { decideTrust, type Trust } from './discovery/decide.ts';
 import { discover, type Found } from './discovery/discover.ts';
@@ -27,16 +27,20 @@ import { runReadyScript } from './publication/ready-script.ts';
 import { Replaceable } from './replaceable.ts';
 import type { RoleMachine } from './role.ts';
 import { createSiteClient, nodeRemoved, type SiteClient } from './site/index.ts';
-import { watchNode } from './supernode-watch.ts';
+import { type WatchedNode, watchNode } from './supernode-watch.ts';
 import { type FlowerSetting, nodeConfigWith, superNodePort, superNodeProcesses } from './supervision/flower.ts';
 import { startFailed } from './supervision/supervisor.ts';
 
 const flowerProcess = 'flower-supernode';
 const toleratedRestarts = 3;
 const onlinePauseMs = 500;
+/** Flower that was started again and is refused ends sooner. */
+const steadyMs = 20_000;
+/** Flower takes a node for gone after two heartbeats of 30 s. */
+const sessionMs = 90_000;
 
 /** The SuperNode's part of the agent: what its boot steps bring about. */
-export class SuperNode implements RoleMachine {
+export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   readonly role = 'supernode';
   readonly guest: Guest;
   readonly #site = new Replaceable<SiteClient>();
@@ -142,7 +146,7 @@ export class SuperNode implements RoleMachine {
     const before = this.restarts;
     while (!(await this.askState(this.#phase, null)).online) {
       const state = this.guest.supervisor.state(flowerProcess);
-      if (state?.killed) this.#sayRefused();
+      this.#sayRefusedWhenKilled();
       if (state && !state.running && this.restarts - before >= toleratedRestarts) {
         throw failure('node_not_online', startFailed(flowerProcess, state).message);
       }
@@ -205,10 +209,13 @@ export class SuperNode implements RoleMachine {
     return this.#enrolment;
   }
 
-  /** Why Flower does not run at this moment, if it does not. */
-  flowerTrouble(): string | undefined {
+  /** Why Flower does not run steadily at this moment: the SuperLink lists a node for a while after its Flower has died. */
+  flowerTrouble(): OneFlowerError | undefined {
     const state = this.guest.supervisor.state(flowerProcess);
-    return state && !state.running ? startFailed(flowerProcess, state).message.slice(0, 2000) : undefined;
+    if (!state) return undefined;
+    this.#sayRefusedWhenKilled();
+    const isYoung = state.restarts > 0 && this.guest.clock.now() - state.startedAt < steadyMs;
+    return state.running && !isYoung ? undefined : startFailed(flowerProcess, state);
   }
 
   /** Tells the SuperLink how this node is, and hears whether it is online. */
@@ -254,6 +261,12 @@ export class SuperNode implements RoleMachine {
   /** There while Flower has a session with the SuperLink that was not ended in an orderly way. */
   get #sessionFile(): string {
     return join(this.guest.layout.state, 'session');
+  }
+
+  #sayRefusedWhenKilled(): void {
+    const { supervisor, clock } = this.guest;
+    const killedAt = supervisor.state(flowerProcess)?.killedAt;
+    if (killedAt !== undefined && clock.now() - killedAt < sessionMs) this.#sayRefused();
   }
 
   #sayRefused(): void {

@@ -1,8 +1,19 @@
-import type { SuperLink } from '../superlink.ts';
 import { type BootStep, quickly } from './step.ts';
 
+/** What the steps bring about, in their order. */
+export interface SuperLinkActions {
+  prepareCertificates(): Promise<void>;
+  startFlower(signal: AbortSignal): Promise<void>;
+  openSite(): Promise<void>;
+  openGate(): Promise<void>;
+  openOperatorApi(): Promise<void>;
+  probe(): Promise<void>;
+  runReadyScript(signal: AbortSignal): Promise<void>;
+  publishReady(): Promise<void>;
+}
+
 /** How a SuperLink boots, after {@link openingSteps}. */
-export const superLinkSteps: readonly BootStep<SuperLink>[] = [
+export const superLinkSteps: readonly BootStep<SuperLinkActions>[] = [
   {
     name: 'certificates',
     does: 'Makes, imports or renews the CA and the server certificate, unless FL_TLS_ENABLED is NO.',

@@ -1,8 +1,20 @@
-import type { SuperNode } from '../supernode.ts';
 import { type BootStep, patiently, quickly } from './step.ts';
 
+/** What the steps bring about, in their order. */
+export interface SuperNodeActions {
+  discover(): Promise<void>;
+  decideTrust(): Promise<void>;
+  prepareKey(): Promise<void>;
+  enrol(): Promise<void>;
+  checkData(signal: AbortSignal): Promise<void>;
+  startFlower(): Promise<void>;
+  waitOnline(signal: AbortSignal): Promise<void>;
+  runReadyScript(signal: AbortSignal): Promise<void>;
+  publishReady(): Promise<void>;
+}
+
 /** How a SuperNode boots, after {@link openingSteps}. */
-export const superNodeSteps: readonly BootStep<SuperNode>[] = [
+export const superNodeSteps: readonly BootStep<SuperNodeActions>[] = [
   {
     name: 'discover',
     does: 'Finds the SuperLink: by FL_SUPERLINK_ADDRESS, by what OneFlow filled in, or by asking OneGate until it is there.',

@@ -61,7 +61,7 @@ describe('supervisor', () => {
       process.kill(killed(), 'SIGKILL');
       await expect.poll(() => count('process_ended')).toBe(start);
       expect(events.at(-1)?.[1].restart_in_seconds).toBe(1);
-      expect(supervisor.state('flower-test')?.killed).toBe(true);
+      expect(supervisor.state('flower-test')?.killedAt).toBe(clock.now());
       await clock.advance(1000);
     }
   });

@@ -25,8 +25,8 @@ export interface ProcessState {
   restarts: number;
   /** When the process that runs now was started. */
   startedAt: number;
-  /** It was ended by a signal that the agent did not send. */
-  killed: boolean;
+  /** When it was last ended by a signal that the agent did not send. */
+  killedAt: number | undefined;
   lastLines: string[];
 }
 
@@ -51,7 +51,8 @@ export interface SupervisorOptions {
 const firstPauseMs = 1000;
 const longestPauseMs = 30_000;
 const longLifeMs = 60_000;
-const keptLines = 20;
+const keptLines = 40;
+const shownLines = 6;
 
 interface Supervised {
   spec: ProcessSpec;
@@ -93,7 +94,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     entry.child = undefined;
     state.running = false;
     if (!entry.wanted) return;
-    state.killed = signal !== null;
+    if (signal !== null) state.killedAt = options.clock.now();
     const lived = options.clock.now() - state.startedAt;
     entry.pauseMs = lived >= longLifeMs ? firstPauseMs : Math.min(longestPauseMs, entry.pauseMs * 2 || firstPauseMs);
     options.emit('process_ended', {
@@ -135,7 +136,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       await end([...all.values()]);
       await endProcesses(options.guest, options.clock, options.graceMs);
       for (const spec of specs) {
-        const state = { running: false, restarts: 0, startedAt: 0, killed: false, lastLines: [] };
+        const state = { running: false, restarts: 0, startedAt: 0, killedAt: undefined, lastLines: [] };
         const entry: Supervised = { spec, child: undefined, state, pauseMs: 0, timer: undefined, wanted: true };
         all.set(spec.name, entry);
         start(entry);
@@ -152,11 +153,17 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
 /** The error of a process that ends as soon as it is started, with what it said last. */
 export function startFailed(name: string, state: ProcessState): OneFlowerError {
-  const said = state.lastLines.slice(-5).join('\n');
+  const said = tellingLines(state.lastLines).join('\n');
   return failure(
     'flower_start_failed',
     said === '' ? `${name} has ended.` : `${name} has ended; it said last:\n${said}`,
   );
+}
+
+/** Where Flower has said ERROR, what it said from there on: what comes after is the way down. */
+function tellingLines(lines: readonly string[]): string[] {
+  const error = lines.findLastIndex(line => levelOf(line) === 'ERROR');
+  return error === -1 ? lines.slice(-shownLines) : lines.slice(error, error + shownLines);
 }
 
 function isSame(a: readonly ProcessSpec[], b: readonly ProcessSpec[]): boolean {
