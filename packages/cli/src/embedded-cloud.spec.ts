@@ -250,12 +250,14 @@ describe('runs and models', () => {
       '6  ',
       '',
     ]);
-    expect((await stage.run('run', 'logs')).stdout).toBe('line 1\nline 2?[2J\n');
+    expect((await stage.run('run', 'logs')).stdout).toBe('line 1\nline 2\n');
     expect((await stage.run('run', 'logs', '--json')).document()).toMatchObject({ text: 'line 1\nline 2\u001b[2J\n' });
 
-    operator.tell(roundEnd, { ...roundEnd, data: { ...roundEnd.data, run_id: '8' } }, runEnded);
+    const before = { event: 'boot_ready', data: { seconds: 1 } } as const;
+    operator.tell(before, roundEnd, { ...roundEnd, data: { ...roundEnd.data, run_id: '8' } }, runEnded);
     const watched = await stage.run('run', 'watch', 'sensors', '--json');
     expect(watched.stderr.match(/Round 1/g)).toHaveLength(1);
+    expect(watched.stderr).not.toContain('SuperLink');
     expect(watched.document()).toMatchObject({ run: { runId: '7' } });
 
     expect((await stage.run('run', 'stop')).stdout).toBe('Run 7 is stopped.\n');

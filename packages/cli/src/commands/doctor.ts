@@ -1,7 +1,7 @@
 import type { Cloud, EmbeddedState, Finding } from '@oneflower/control';
 import { openCloud } from '../command/access.ts';
 import type { CommandSpec } from '../command/spec.ts';
-import { safe } from '../output/text.ts';
+import { counted, safe } from '../output/text.ts';
 import { embeddedFolder } from './cloud/folder.ts';
 
 export const doctor: CommandSpec = {
@@ -59,8 +59,4 @@ function render(findings: Finding[]): string {
   const errors = findings.filter(({ status }) => status === 'error').length;
   const warnings = findings.filter(({ status }) => status === 'warning').length;
   return `${safe(lines.join('\n'))}\n${counted(errors, 'error')}, ${counted(warnings, 'warning')}.\n`;
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

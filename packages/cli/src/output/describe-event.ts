@@ -1,5 +1,5 @@
 import type { FlowerEvent } from '@oneflower/contract';
-import { formatBytes, formatDuration, formatMetrics } from './text.ts';
+import { counted, formatBytes, formatDuration, formatMetrics } from './text.ts';
 
 /** An event of a service in one line; undefined for one that tells an operator nothing new. */
 export function describeEvent({ event, data }: FlowerEvent): string | undefined {
@@ -27,11 +27,11 @@ export function describeEvent({ event, data }: FlowerEvent): string | undefined 
     case 'run_submitted':
       return `Run ${data.run_id}: ${data.app} submitted`;
     case 'run_ended':
-      return `Run ${data.run_id}: ${data.status} after ${data.rounds_done} rounds${data.details === '' ? '' : ` (${data.details})`}`;
+      return `Run ${data.run_id}: ${data.status} after ${counted(data.rounds_done, 'round')}${data.details === '' ? '' : ` (${data.details})`}`;
     case 'model_saved':
       return `Run ${data.run_id}: model kept (${data.file}, ${formatBytes(data.bytes)})`;
     case 'training_start':
-      return `Run ${data.run_id}: training starts, ${data.num_rounds} rounds with ${data.strategy}`;
+      return `Run ${data.run_id}: training starts, ${counted(data.num_rounds, 'round')} with ${data.strategy}`;
     case 'round_start':
       return undefined;
     case 'round_end':
@@ -39,7 +39,7 @@ export function describeEvent({ event, data }: FlowerEvent): string | undefined 
     case 'client_failure':
       return `Round ${data.round}: SuperNode ${data.node_id} failed: ${data.error}`;
     case 'training_end':
-      return `Run ${data.run_id}: training done, ${data.total_rounds} rounds in ${seconds(data.total_duration_seconds)}`;
+      return `Run ${data.run_id}: training done, ${counted(data.total_rounds, 'round')} in ${seconds(data.total_duration_seconds)}`;
     case 'model_written':
       return undefined;
     case 'data_loaded':
@@ -53,7 +53,7 @@ export function describeEvent({ event, data }: FlowerEvent): string | undefined 
 
 /** What is going on after an event, for the live line. */
 export function activityAfter({ event, data }: FlowerEvent): string | undefined {
-  if (event === 'round_start') return `Round ${data.round} with ${data.num_clients_selected} SuperNodes`;
+  if (event === 'round_start') return `Round ${data.round} with ${counted(data.num_clients_selected, 'SuperNode')}`;
   if (event === 'run_submitted') return `Run ${data.run_id}: Flower starts the app`;
   if (event === 'boot_ready') return 'Waiting for SuperNodes';
   return undefined;
@@ -64,7 +64,7 @@ type RoundEnd = Extract<FlowerEvent, { event: 'round_end' }>['data'];
 function describeRound(data: RoundEnd): string {
   const failed = data.num_clients_failed > 0 ? `, ${data.num_clients_failed} failed` : '';
   const metrics = formatMetrics(data.metrics);
-  const nodes = `${data.num_clients_responded} SuperNodes${failed}, ${seconds(data.round_duration_seconds)}`;
+  const nodes = `${counted(data.num_clients_responded, 'SuperNode')}${failed}, ${seconds(data.round_duration_seconds)}`;
   return `Round ${data.round}: ${metrics === '' ? '' : `${metrics} `}(${nodes})`;
 }
 

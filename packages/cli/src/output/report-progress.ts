@@ -1,7 +1,7 @@
 import type { Progress } from '@oneflower/control';
 import { activityAfter, describeEvent } from './describe-event.ts';
 import type { Reporter } from './reporter.ts';
-import { formatBytes } from './text.ts';
+import { counted, formatBytes } from './text.ts';
 
 /** Shows a step of control's work. */
 export function reportProgress(reporter: Reporter, progress: Progress): void {
@@ -37,7 +37,7 @@ function lineOf(progress: Progress): string | undefined {
     case 'connection_restored':
       return 'The SuperLink answers again';
     case 'app_packed':
-      return `App packed: ${progress.files} files, ${formatBytes(progress.bytes)}`;
+      return `App packed: ${counted(progress.files, 'file')}, ${formatBytes(progress.bytes)}`;
     case 'recovering':
       return `Service ${progress.name}: recovered from ${progress.state}, so that it can be removed`;
     case 'removal_started':

@@ -1,6 +1,11 @@
 /** Text from other machines without what could move the cursor or colour the terminal. */
 export function safe(text: string): string {
-  return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, '?');
+  return text.replace(/\x1b\[[0-9;?]*[ -/]*[@-~]/g, '').replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, '?');
+}
+
+/** `1 round`, `2 rounds`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** `1.5 MB`. */

@@ -33,7 +33,7 @@ export async function followTraining(following: TrainingFollowing): Promise<RunS
     if (event.data.status === 'completed') return run;
     throw new OneFlowerError({
       code: 'run-failed',
-      message: `The run ${event.data.run_id} has ${event.data.status === 'stopped' ? 'been stopped' : 'failed'} after ${event.data.rounds_done} rounds.`,
+      message: `The run ${event.data.run_id} has ${event.data.status === 'stopped' ? 'been stopped' : 'failed'} in round ${event.data.rounds_done + 1}.`,
       ...(event.data.details === '' ? {} : { reason: event.data.details }),
       remedy: 'oneflower run logs says what the app wrote.',
       details: { runId: event.data.run_id, status: event.data.status },

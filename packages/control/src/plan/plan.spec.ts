@@ -51,6 +51,25 @@ describe('the service template', () => {
     expect(JSON.stringify(maskSecrets(secret.serviceTemplate(ids)))).not.toContain('join-token-0123456789');
   });
 
+  it('carries certificates and keys as base64, because they have many lines; the key only in the CONTEXT', () => {
+    const pem = (label: string) => `-----BEGIN ${label}-----\nQUJD\n-----END ${label}-----\n`;
+    const made = plan({
+      values: {
+        FL_SSL_CA_CERTFILE: pem('CERTIFICATE'),
+        FL_SSL_CERTFILE: Buffer.from(pem('CERTIFICATE')).toString('base64'),
+        FL_SSL_KEYFILE: pem('PRIVATE KEY'),
+      },
+    });
+    const certificate = Buffer.from(pem('CERTIFICATE')).toString('base64');
+    const { user_inputs_values, roles } = made.instantiation(1);
+    expect(user_inputs_values.FL_SSL_CA_CERTFILE).toBe(certificate);
+    expect(roles[0]?.user_inputs_values.FL_SSL_CERTFILE).toBe(certificate);
+    const [superlink, supernode] = made.serviceTemplate(ids).roles.map(role => role.template_contents.CONTEXT);
+    expect(superlink?.FL_SSL_KEYFILE).toBe(Buffer.from(pem('PRIVATE KEY')).toString('base64'));
+    expect(supernode).not.toHaveProperty('FL_SSL_KEYFILE');
+    expect(JSON.stringify(made.instantiation(1))).not.toContain('FL_SSL_KEYFILE');
+  });
+
   it('gives every role the platform context, and the SuperNode references to the attributes of the SuperLink', () => {
     const [superlink, supernode] = plan()
       .serviceTemplate(ids)

@@ -51,9 +51,13 @@ export async function watchRun(context: RunsContext, runId?: string): Promise<Ru
   const connect = () => connectOperator(context, context.service);
   if (!hasEnded(run)) {
     const { clock, notify, signal } = context;
+    let begun = false;
     for await (const numbered of followEvents({ connect, clock, notify, signal, after: 0 })) {
       const { event } = numbered;
-      if ('run_id' in event.data && event.data.run_id !== run.runId) continue;
+      const about = 'run_id' in event.data ? event.data.run_id : undefined;
+      begun ||= about === run.runId;
+      // What happened before the run, and to other runs, is not of interest.
+      if (!begun || (about !== undefined && about !== run.runId)) continue;
       notify({ type: 'flower_event', ...numbered });
       if (event.event === 'run_ended') break;
     }

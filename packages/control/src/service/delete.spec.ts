@@ -129,6 +129,15 @@ describe('removing a service', () => {
     await expect(remove(flow)).rejects.toMatchObject({ code: 'vms-left', details: { vms: [11, 12] } });
   });
 
+  it('of many VMs asks for all at once', async () => {
+    const flow = new FakeFlow(serviceOf('RUNNING', 200));
+    flow.onCall = () => {
+      flow.service = undefined;
+      flow.clock.after(3_000, () => flow.vms.clear());
+    };
+    expect(await remove(flow)).toMatchObject({ vms: 201 });
+  });
+
   it('that never ends is given up with the state it is in', async () => {
     const flow = new FakeFlow(serviceOf('UNDEPLOYING'));
     await expect(remove(flow)).rejects.toMatchObject({ code: 'delete-timeout' });

@@ -4,7 +4,7 @@ import type { Cloud } from '../cloud.ts';
 import type { Notify } from '../notify.ts';
 import { findService } from './find.ts';
 import { removeRecord } from './records.ts';
-import { readVm } from './vms.ts';
+import { remainingVms } from './vms.ts';
 
 export interface DeleteContext {
   cloud: Cloud;
@@ -155,8 +155,7 @@ async function untilVmsGone(context: DeleteContext, service: Service, vmIds: Set
   const begun = clock.now();
   let left = [...vmIds];
   for (;;) {
-    const vms = await Promise.all(left.map(id => readVm(cloud, id)));
-    left = vms.filter(vm => vm !== undefined && vm.state !== 'DONE').map(vm => vm?.id ?? -1);
+    left = await remainingVms(cloud, left);
     if (left.length === 0) return;
     if (clock.now() - begun > stuckMs) throw vmsLeft(service, left);
     await sleep(clock, pollMs, signal);

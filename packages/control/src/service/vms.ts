@@ -36,6 +36,19 @@ export async function readVms(cloud: Cloud, service: Service): Promise<Vm[]> {
   return ids.map(id => byId.get(id)).filter(vm => vm !== undefined);
 }
 
+/** Which of the VMs of these numbers are not DONE. */
+export async function remainingVms(cloud: Cloud, ids: readonly number[]): Promise<number[]> {
+  if (ids.length < manyVms) {
+    const vms = await Promise.all(ids.map(id => readVm(cloud, id)));
+    return vms
+      .filter(vm => vm !== undefined)
+      .filter(vm => vm.state !== 'DONE')
+      .map(vm => vm.id);
+  }
+  const there = new Set((await cloud.oned.vms.list()).map(vm => vm.id));
+  return ids.filter(id => there.has(id));
+}
+
 export async function readVm(cloud: Cloud, id: number): Promise<Vm | undefined> {
   try {
     return await cloud.oned.vms.get(id);

@@ -63,6 +63,7 @@ export class FakeFlow {
       },
       oned: {
         vms: {
+          list: async () => [...this.vms.values()],
           get: async (id: number) => {
             const vm = this.vms.get(id);
             if (!vm) throw failure('not-found', 'one.vm.info');
