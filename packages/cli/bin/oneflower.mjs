@@ -26,9 +26,9 @@ function runWithOwnNode() {
     process.exit(1);
   }
   const child = spawn(node, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: 'inherit' });
-  // A terminal sends SIGINT to both; whoever stops this process by hand means the other one.
-  process.on('SIGINT', () => undefined);
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(/** @type {any} */ (signal)));
+  // Whoever stops this process means the other one. A terminal sends SIGINT to both, which then arrives twice there.
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
+    process.on(signal, () => child.kill(signal));
   child.on('error', error => {
     console.error(`Node 24 could not be started: ${error.message}`);
     process.exit(1);

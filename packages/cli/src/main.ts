@@ -4,12 +4,18 @@ import { runCli } from './run-cli.ts';
 const interrupted = 130;
 const defaultColumns = 80;
 
+/** Milliseconds within which a second signal is an echo of the first: the entry passes on what a terminal sends to both. */
+const echoMs = 300;
+
 /** Lets a command end in an orderly way at the first signal, and ends at once at the second. */
 function interruptible(): AbortSignal {
   const controller = new AbortController();
+  let first = 0;
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(interrupted);
+      if (controller.signal.aborted && performance.now() - first > echoMs) process.exit(interrupted);
+      if (controller.signal.aborted) return;
+      first = performance.now();
       controller.abort(new Error('interrupted'));
     });
   }
