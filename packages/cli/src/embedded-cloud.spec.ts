@@ -98,6 +98,19 @@ describe('a service', () => {
     expect(taken.code).toBe(1);
   });
 
+  it('does not meet others that are deployed at the same time', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const deployed = await Promise.all(names.map(name => stage.run('deploy', name, '--nodes', '1', '--json')));
+    expect(deployed.map(({ code, stderr }) => (code === 0 ? 0 : stderr))).toEqual([0, 0, 0, 0, 0, 0]);
+    const { services } = (await stage.run('status', '--json')).document() as {
+      services: { name: string; vms: { ip: string }[] }[];
+    };
+    expect(services.map(({ name }) => name).toSorted()).toEqual(names);
+    expect(new Set(services.flatMap(({ vms }) => vms.map(({ ip }) => ip))).size).toBe(12);
+    const templates = (await stage.oned.templates.list()).map(({ name }) => name);
+    expect(new Set(templates).size).toBe(templates.length);
+  });
+
   it('gets secrets in the CONTEXT of its VMs alone, and leaves no template with them', async () => {
     const deployed = await stage.run('deploy', '--set', 'FL_JOIN_TOKEN=join-token-0123456789', '--json');
     expect(deployed.code).toBe(0);

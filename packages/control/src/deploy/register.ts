@@ -2,6 +2,7 @@ import { OneFlowerError, type Role } from '@oneflower/contract';
 import {
   type Attributes,
   type AttributeValue,
+  isNameTaken,
   isNotFound,
   type JsonValue,
   type Template,
@@ -11,6 +12,7 @@ import type { Cloud } from '../cloud.ts';
 import type { Notify } from '../notify.ts';
 import type { ServicePlan } from '../plan/plan.ts';
 import type { ServiceTemplate } from '../plan/service-template.ts';
+import type { VmTemplatePlan } from '../plan/vm-template.ts';
 import type { Resources } from './resources.ts';
 
 /** Something that a deployment has made, so that nothing is left unmentioned when it ends early. */
@@ -32,17 +34,32 @@ export async function registerVmTemplates(
   plan: ServicePlan,
   { image }: Resources,
 ): Promise<Record<Role, number>> {
-  const existing = await cloud.oned.templates.list('mine');
   const ids: Record<Role, number> = { superlink: -1, supernode: -1 };
-  for (const { role, name, template } of plan.vmTemplates(image.id)) {
-    const found = existing.find(one => one.name === name);
-    if (found && !holds(found.template, template)) throw changed(name, found.id);
-    const id = found?.id ?? (await cloud.oned.templates.create(template));
-    if (!found) made.push({ kind: 'VM template', name, id });
-    notify({ type: 'template_registered', kind: 'vm', name, id, reused: found !== undefined });
-    ids[role] = id;
+  for (const planned of plan.vmTemplates(image.id)) {
+    const found = await findVmTemplate(cloud, planned);
+    const { id, reused } = found === undefined ? await createVmTemplate(cloud, planned) : { id: found, reused: true };
+    if (!reused) made.push({ kind: 'VM template', name: planned.name, id });
+    notify({ type: 'template_registered', kind: 'vm', name: planned.name, id, reused });
+    ids[planned.role] = id;
   }
   return ids;
+}
+
+async function findVmTemplate(cloud: Cloud, { name, template }: VmTemplatePlan): Promise<number | undefined> {
+  const found = (await cloud.oned.templates.list('mine')).find(one => one.name === name);
+  if (found && !holds(found.template, template)) throw changed(name, found.id);
+  return found?.id;
+}
+
+async function createVmTemplate(cloud: Cloud, planned: VmTemplatePlan): Promise<{ id: number; reused: boolean }> {
+  try {
+    return { id: await cloud.oned.templates.create(planned.template), reused: false };
+  } catch (error) {
+    // Another deployment has registered the same one meanwhile.
+    const id = isNameTaken(error) ? await findVmTemplate(cloud, planned) : undefined;
+    if (id === undefined) throw error;
+    return { id, reused: true };
+  }
 }
 
 /** Registers the service template, or finds one of the same content. One with secrets is never shared. */
