@@ -42,12 +42,14 @@ describe('checkReadable', () => {
   });
 });
 
-describe.runIf(owner)('checkReachable', () => {
+describe('checkReachable', () => {
   it('tells a folder that is open from one below a closed one', async () => {
     const folder = await openFolder();
     await mkdir(join(folder, 'closed/inner'), { recursive: true });
     await checkReachable(join(folder, 'closed/inner'), owner);
     await chmod(join(folder, 'closed'), 0o700);
+    // Without root there is only one user, who may get everywhere that is his.
+    if (!owner) return;
     await expect(checkReachable(join(folder, 'closed/inner'), owner)).rejects.toMatchObject({
       code: 'state_write_failed',
       message: expect.stringContaining('cannot get into'),

@@ -33,6 +33,8 @@ export interface GuestParts {
   supervisor: Supervisor;
   /** Flower's user, where the agent is root. */
   owner: FileOwner | undefined;
+  /** Processes of an earlier agent that were still there and were ended. */
+  leftovers: number;
 }
 
 /** The VM that the agent runs in, whatever its role: its context, its folders, its Flower and its voice to OneGate. */
@@ -44,6 +46,7 @@ export class Guest {
   readonly events: EventHub;
   readonly supervisor: Supervisor;
   readonly owner: FileOwner | undefined;
+  readonly leftovers: number;
   #files: ContextFiles | undefined;
   #context: GuestContext | undefined;
   #access: OneGateAccess | undefined;
@@ -60,6 +63,7 @@ export class Guest {
     this.events = parts.events;
     this.supervisor = parts.supervisor;
     this.owner = parts.owner;
+    this.leftovers = parts.leftovers;
     this.#publisher = createPublisher(undefined, parts.clock, parts.log);
   }
 

@@ -33,7 +33,7 @@ export async function main(args: string[]): Promise<void> {
   const leftovers = await endProcesses(layout.root, clock, graceMs);
   if (leftovers > 0) log.warning(`${leftovers} processes of an agent that died were still there; they are ended.`);
   const supervisor = createSupervisor({ clock, log, emit: events.emit, guest: layout.root, graceMs });
-  const guest = new Guest({ options, layout, clock, log, events, supervisor, owner });
+  const guest = new Guest({ options, layout, clock, log, events, supervisor, owner, leftovers });
   const tail = await createTail({
     ...{ file: layout.appEvents, positionFile: join(layout.state, 'journal.json'), clock, log },
     take: event => events.take(event),

@@ -116,6 +116,8 @@ describe('a SuperLink and a SuperNode', () => {
       expect(superNode.log).toContain('processes of an agent that died');
       expect(await onlyNode(superLink, at(1))).toMatchObject({ nodeId: before?.nodeId, status: 'online' });
 
+      expect(superNode.log).not.toContain('the SuperLink refuses its key');
+
       // The SuperNode's Flower dies: its key is refused for about a minute, which is said once.
       superNode.log = '';
       await killFlower(superNode, 'flower-supernode');

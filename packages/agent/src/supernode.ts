@@ -51,6 +51,8 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   /** The SuperLink that was found is gone: its successor may be elsewhere. */
   #lost = false;
   #knownCa: string | undefined;
+  /** The last loss of Flower of which it was said that its key will be refused for a while. */
+  #saidRefused: number | 'boot' | undefined;
 
   constructor(guest: Guest) {
     this.guest = guest;
@@ -132,11 +134,7 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
       nodeConfig: nodeConfigWith(settings.FL_NODE_CONFIG, keys, this.enrolment.partition),
     });
     if (!supervisor.state(flowerProcess)) await assertPortFree(superNodePort(this.#flower.loopback), flowerProcess);
-    const unclean = await readFile(this.#sessionFile, 'utf8').then(
-      () => !supervisor.state(flowerProcess),
-      () => false,
-    );
-    if (unclean) this.#sayRefused();
+    if (await this.#wasCutOff()) this.#sayRefused('boot');
     await writeFileAtomic(this.#sessionFile, '', { mode: 0o600 });
     await supervisor.ensure(specs);
   }
@@ -266,11 +264,22 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   #sayRefusedWhenKilled(): void {
     const { supervisor, clock } = this.guest;
     const killedAt = supervisor.state(flowerProcess)?.killedAt;
-    if (killedAt !== undefined && clock.now() - killedAt < sessionMs) this.#sayRefused();
+    if (killedAt !== undefined && clock.now() - killedAt < sessionMs) this.#sayRefused(killedAt);
   }
 
-  #sayRefused(): void {
-    this.guest.warnOnce(
+  /** Whether the session of an earlier life was not ended. What was left of it and could be ended now has said so. */
+  async #wasCutOff(): Promise<boolean> {
+    if (this.guest.supervisor.state(flowerProcess) || this.guest.leftovers > 0) return false;
+    return readFile(this.#sessionFile, 'utf8').then(
+      () => true,
+      () => false,
+    );
+  }
+
+  #sayRefused(incident: number | 'boot'): void {
+    if (this.#saidRefused === incident) return;
+    this.#saidRefused = incident;
+    this.guest.log.warning(
       'Flower was killed on this node: the SuperLink refuses its key until the old session has timed out, about a minute. Trying until then.',
     );
   }

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
+import http from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
+import https from 'node:https';
 import { formatHostPort, type HostPort, messageOf } from '@oneflower/contract';
-import { Agent, request } from 'undici';
 import { failure } from '../failure.ts';
 
 export interface ProbeTarget {
@@ -12,6 +14,7 @@ export interface ProbeTarget {
 }
 
 const answerMs = 5000;
+const longestQuote = 200;
 
 /**
  * Whether the Fleet API answers through the gate as Flower does: 405 to GET on a call that takes POST only (seen on
@@ -32,21 +35,27 @@ export async function probeFleet(target: ProbeTarget): Promise<void> {
 }
 
 async function probeHttp({ gate, caPem }: ProbeTarget): Promise<void> {
-  const dispatcher = new Agent({ connect: { ...(caPem === undefined ? {} : { ca: caPem }), timeout: answerMs } });
-  try {
-    const origin = `${caPem === undefined ? 'http' : 'https'}://${formatHostPort(gate)}`;
-    const response = await request(`${origin}/v1/fleet/activate-node`, {
-      method: 'GET',
-      dispatcher,
-      headersTimeout: answerMs,
-      bodyTimeout: answerMs,
-    });
-    const text = (await response.body.text()).slice(0, 200);
-    if (response.statusCode !== 405 || !text.includes('"detail"'))
-      throw new Error(`it said ${response.statusCode} ${text}`.trim());
-  } finally {
-    await dispatcher.destroy();
+  const asked = {
+    ...{ host: gate.host, port: gate.port, path: '/v1/fleet/activate-node', agent: false },
+    signal: AbortSignal.timeout(answerMs),
+  };
+  const request = caPem === undefined ? http.get(asked) : https.get({ ...asked, ca: caPem });
+  // Also what comes after the answer has begun, which the reader of the body reports.
+  request.on('error', () => undefined);
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+  const text = await beginningOf(response);
+  if (response.statusCode !== 405 || !text.includes('"detail"'))
+    throw new Error(`it said ${response.statusCode} ${text}`.trim());
+}
+
+/** What a short answer says; of a long one its first part. */
+async function beginningOf(response: http.IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const part of response.setEncoding('utf8')) {
+    text += part;
+    if (text.length >= longestQuote) break;
   }
+  return text.slice(0, longestQuote);
 }
 
 async function probeHttp2({ gate, caPem }: ProbeTarget): Promise<void> {
