@@ -40,7 +40,8 @@ function buildProgram(context: Surroundings, found: (invocation: Invocation) => 
         'oneflower deploy sensors --nodes 3 --set FL_USE_CASE=anomaly-detection --wait',
         'oneflower model download sensors',
       ]),
-    );
+    )
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 usage, 3 not reachable or refused, 130 interrupted.');
   for (const command of commands) {
     if ('verbs' in command) addGroup(program, command, context, found);
     else addCommand(program, command, command.name, context, found);

@@ -138,6 +138,20 @@ describe('removing a service', () => {
     expect(await remove(flow)).toMatchObject({ vms: 201 });
   });
 
+  it('goes on through a restart of the cloud', async () => {
+    const flow = new FakeFlow(serviceOf('RUNNING'));
+    flow.onCall = () => {
+      flow.away = true;
+      flow.clock.after(60_000, () => {
+        flow.away = false;
+        flow.service = undefined;
+        flow.vms.clear();
+      });
+    };
+    await remove(flow);
+    expect(flow.calls).toEqual(['delete']);
+  });
+
   it('that never ends is given up with the state it is in', async () => {
     const flow = new FakeFlow(serviceOf('UNDEPLOYING'));
     await expect(remove(flow)).rejects.toMatchObject({ code: 'delete-timeout' });

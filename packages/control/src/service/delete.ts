@@ -1,5 +1,5 @@
 import { type Clock, OneFlowerError, sleep } from '@oneflower/contract';
-import { isNotFound, isUnreachable, isWrongState, type Service } from '@oneflower/opennebula';
+import { isNotFound, isTransient, isUnreachable, isWrongState, type Service } from '@oneflower/opennebula';
 import type { Cloud } from '../cloud.ts';
 import type { Notify } from '../notify.ts';
 import { findService } from './find.ts';
@@ -71,8 +71,13 @@ async function remove(context: DeleteContext, { id, name }: Service, vmIds: Set<
   let shown = '';
   let changedAt = begun;
   for (;;) {
-    const service = await serviceOrGone(cloud, id);
-    if (!service) return;
+    const service = await look(cloud, id);
+    if (service === 'gone') return;
+    if (service === 'unknown') {
+      if (clock.now() - begun > longestMs) throw cloudAway(name);
+      await sleep(clock, pollMs, signal);
+      continue;
+    }
     for (const role of service.roles) for (const node of role.nodes) vmIds.add(node.vmId);
     if (service.state !== shown) {
       shown = service.state;
@@ -140,11 +145,13 @@ async function tolerant(send: () => Promise<void>): Promise<void> {
   }
 }
 
-async function serviceOrGone(cloud: Cloud, id: number): Promise<Service | undefined> {
+/** Unknown while the servers do not answer, as when they are restarted: what was asked for goes on there. */
+async function look(cloud: Cloud, id: number): Promise<Service | 'gone' | 'unknown'> {
   try {
     return await cloud.oneflow.services.get(id);
   } catch (error) {
-    if (isNotFound(error)) return undefined;
+    if (isNotFound(error)) return 'gone';
+    if (isTransient(error)) return 'unknown';
     throw error;
   }
 }
@@ -155,11 +162,28 @@ async function untilVmsGone(context: DeleteContext, service: Service, vmIds: Set
   const begun = clock.now();
   let left = [...vmIds];
   for (;;) {
-    left = await remainingVms(cloud, left);
+    left = await stillThere(cloud, left);
     if (left.length === 0) return;
     if (clock.now() - begun > stuckMs) throw vmsLeft(service, left);
     await sleep(clock, pollMs, signal);
   }
+}
+
+async function stillThere(cloud: Cloud, ids: number[]): Promise<number[]> {
+  try {
+    return await remainingVms(cloud, ids);
+  } catch (error) {
+    if (isTransient(error)) return ids;
+    throw error;
+  }
+}
+
+function cloudAway(name: string): OneFlowerError {
+  return new OneFlowerError({
+    code: 'delete-timeout',
+    message: `It is not known whether ${name} is gone: OneFlow has not answered for ${longestMs / 60_000} minutes.`,
+    remedy: 'Run oneflower doctor, then the same command again.',
+  });
 }
 
 function vmsLeft(service: Service, ids: number[]): OneFlowerError {

@@ -68,6 +68,18 @@ describe('scaling', () => {
     ]);
   });
 
+  it('with wait goes on through a restart of the cloud', async () => {
+    const flow = new FakeFlow(serviceOf('RUNNING'));
+    flow.onCall = () => {
+      flow.away = true;
+      flow.clock.after(60_000, () => {
+        flow.away = false;
+        flow.service = serviceOf('RUNNING', 3);
+      });
+    };
+    expect(await scale(flow, 3, true)).toMatchObject({ state: 'RUNNING' });
+  });
+
   it('with wait ends when it fails', async () => {
     const flow = new FakeFlow(serviceOf('RUNNING'));
     flow.onCall = () => {

@@ -1,5 +1,5 @@
 import { type Clock, OneFlowerError, roleNames, sleep } from '@oneflower/contract';
-import type { Service, Vm } from '@oneflower/opennebula';
+import { isTransient, type Service, type Vm } from '@oneflower/opennebula';
 import type { Cloud } from '../cloud.ts';
 import type { Notify } from '../notify.ts';
 import { findService } from './find.ts';
@@ -114,7 +114,11 @@ async function troubled(cloud: Cloud, service: Service): Promise<string[]> {
 async function untilScaled({ cloud, clock, notify, signal }: ScaleContext, id: number, nodes: number): Promise<string> {
   let shown = '';
   for (;;) {
-    const service = await cloud.oneflow.services.get(id);
+    const service = await look(cloud, id);
+    if (!service) {
+      await sleep(clock, pollMs, signal);
+      continue;
+    }
     if (service.state !== shown) notify({ type: 'service_state', name: service.name, state: service.state });
     shown = service.state;
     const arrived = supernodes(service).nodes.length === nodes;
@@ -128,5 +132,15 @@ async function untilScaled({ cloud, clock, notify, signal }: ScaleContext, id: n
       });
     }
     await sleep(clock, pollMs, signal);
+  }
+}
+
+/** Undefined while the servers do not answer: scaling goes on there. */
+async function look(cloud: Cloud, id: number): Promise<Service | undefined> {
+  try {
+    return await cloud.oneflow.services.get(id);
+  } catch (error) {
+    if (isTransient(error)) return undefined;
+    throw error;
   }
 }

@@ -9,6 +9,8 @@ export class FakeFlow {
   readonly calls: string[] = [];
   readonly progress: Progress[] = [];
   readonly clock = new FakeClock();
+  /** The servers do not answer. */
+  away = false;
   vms = new Map<number, Vm>();
   /** Called after each change that is asked for. */
   onCall: (call: string) => void = () => undefined;
@@ -39,6 +41,7 @@ export class FakeFlow {
       this.onCall(call);
     };
     const get = async (): Promise<Service> => {
+      if (this.away) throw failure('timeout', 'GET /service/5');
       if (!this.service) throw failure('not-found', 'GET /service/5');
       return structuredClone(this.service);
     };
