@@ -1,0 +1,69 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { EmbeddedCloud, ownApp, partitionsOf } from '../support/embedded-cloud.ts';
+import { processesOf } from '../support/processes.ts';
+
+const long = 180_000;
+const patient = { timeout: 90_000, interval: 1000 };
+
+describe('a federation from nothing to nothing', () => {
+  const cloud = new EmbeddedCloud();
+  afterAll(() => cloud.remove());
+
+  it('is deployed and trains', { timeout: long }, async () => {
+    await cloud.document('cloud', 'start');
+    const two = ['--nodes', '2', '--set', 'FL_USE_CASE=anomaly-detection', '--set', 'FL_NUM_ROUNDS=2'];
+    const { service } = await cloud.document('deploy', 'sensors', ...two, '--wait');
+    expect(service).toMatchObject({ nodes: 2, run: { status: 'completed', round: 2, rounds: 2, model: true } });
+    const { runs } = await cloud.document('run', 'list', 'sensors');
+    expect(runs).toMatchObject([{ app: 'anomaly-detection', status: 'completed', submittedBy: 'variables' }]);
+    const status = await cloud.status('sensors');
+    expect(status).toMatchObject({ state: 'RUNNING', flower: { tls: true, waitingFor: null } });
+    expect(status.vms.map(({ ready }) => ready)).toEqual([true, true, true]);
+    expect(partitionsOf(status)).toEqual([0, 1]);
+  });
+
+  it('leaves a model that NumPy loads', { timeout: long }, async () => {
+    const file = join(cloud.home, 'model.npz');
+    await cloud.document('model', 'download', 'sensors', '--output', file);
+    const code = 'import numpy, sys; print(*sorted(numpy.load(sys.argv[1]).files))';
+    const names = execFileSync(process.env.ONEFLOWER_PYTHON ?? 'python3', ['-c', code, file], { encoding: 'utf8' });
+    expect(names).toContain('center');
+  });
+
+  it("runs a user's own app, which knows nothing of OneFlower", { timeout: long }, async () => {
+    const { run } = await cloud.document('run', 'submit', 'sensors', ownApp, '-c', 'nodes=2', '--wait');
+    expect(run).toMatchObject({ app: 'own-app', status: 'completed', submittedBy: 'operator' });
+    const { stdout } = await cloud.run('run', 'logs', 'sensors');
+    expect(stdout).toContain('round 1: partitions [0, 1]');
+  });
+
+  it('grows and shrinks, and every partition is held by one node', { timeout: long }, async () => {
+    await cloud.document('scale', 'sensors', '3', '--wait');
+    await expect.poll(async () => partitionsOf(await cloud.status('sensors')), patient).toEqual([0, 1, 2]);
+    await expect.poll(async () => (await cloud.status('sensors')).state, patient).toBe('RUNNING');
+    await cloud.document('scale', 'sensors', '2', '--wait');
+    // OneFlow takes off the oldest node; the others keep what they have.
+    await expect.poll(async () => partitionsOf(await cloud.status('sensors')), patient).toEqual([1, 2]);
+    // OneFlow rests a few seconds before it scales again.
+    await expect.poll(async () => (await cloud.status('sensors')).state, patient).toBe('RUNNING');
+    await cloud.document('scale', 'sensors', '3', '--wait');
+    await expect.poll(async () => partitionsOf(await cloud.status('sensors')), patient).toEqual([0, 1, 2]);
+    const { stderr, code } = await cloud.run('run', 'submit', 'sensors', ownApp, '-c', 'nodes=3', '--wait');
+    expect(code, stderr).toBe(0);
+    expect((await cloud.run('run', 'logs', 'sensors')).stdout).toContain('round 1: partitions [0, 1, 2]');
+  });
+
+  it('is deleted and leaves nothing behind', { timeout: long }, async () => {
+    await cloud.document('delete', 'sensors');
+    expect(readdirSync(join(cloud.home, 'embedded', 'vms'))).toEqual([]);
+    await expect(processesOf(join(cloud.home, 'embedded', 'vms'))).resolves.toEqual([]);
+    await expect(cloud.document('status')).resolves.toMatchObject({ services: [] });
+    await cloud.document('cloud', 'stop');
+    await expect(processesOf(cloud.home)).resolves.toEqual([]);
+    await cloud.document('cloud', 'reset');
+    expect(existsSync(join(cloud.home, 'embedded'))).toBe(false);
+  });
+});
