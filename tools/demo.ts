@@ -124,13 +124,13 @@ function showResult(
   model: string,
   { heldOutRows, heldOutAnomalies, federated, bestSingle, central }: Comparison,
 ): void {
-  const quality = new Table({ head: ['model', 'ROC-AUC'], style: { head: [], border: [] } });
+  const quality = new Table({ head: ['model', 'ROC-AUC'], style: { head: [], border: [], compact: true } });
   quality.push(
     ['federated', federated.toFixed(4)],
     ['best single node alone', bestSingle.toFixed(4)],
     ['all data in one place', central.toFixed(4)],
   );
-  const times = new Table({ head: ['part', 'seconds'], style: { head: [], border: [] } });
+  const times = new Table({ head: ['part', 'seconds'], style: { head: [], border: [], compact: true } });
   times.push(...seconds.map(([part, value]) => [part, value.toFixed(1)]));
   console.log(
     `\nOn ${heldOutRows} held-out rows, ${heldOutAnomalies} of them anomalies:\n${quality}\n${times}\nModel: ${model}`,
