@@ -33,7 +33,7 @@ function output(stream: NodeJS.WriteStream): Output {
       stream.write(text);
     },
     terminal: stream.isTTY === true,
-    columns: stream.columns ?? defaultColumns,
+    columns: stream.columns || defaultColumns,
   };
 }
 

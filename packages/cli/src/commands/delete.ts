@@ -1,6 +1,7 @@
 import { openCloud } from '../command/access.ts';
 import type { CommandSpec } from '../command/spec.ts';
 import { reportProgress } from '../output/report-progress.ts';
+import { counted } from '../output/text.ts';
 
 export const remove: CommandSpec = {
   name: 'delete',
@@ -28,7 +29,7 @@ export const remove: CommandSpec = {
     );
     return {
       document: { service: result },
-      text: `${result.name} (${result.id}) and its ${result.vms} VMs are gone.\n`,
+      text: `${result.name} (${result.id}) and its ${counted(result.vms, 'VM')} are gone.\n`,
     };
   },
 };

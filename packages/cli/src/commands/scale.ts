@@ -2,6 +2,7 @@ import { openCloud } from '../command/access.ts';
 import { isSet, wholeNumber } from '../command/options.ts';
 import type { CommandSpec } from '../command/spec.ts';
 import { reportProgress } from '../output/report-progress.ts';
+import { counted } from '../output/text.ts';
 
 export const scale: CommandSpec = {
   name: 'scale',
@@ -35,8 +36,8 @@ export const scale: CommandSpec = {
     const leaving = result.leaving.length > 0 ? ` Leaving: ${result.leaving.join(', ')}.` : '';
     const text =
       result.from === result.to
-        ? `${result.name} has ${result.to} SuperNodes already.\n`
-        : `${result.name}: from ${result.from} to ${result.to} SuperNodes, ${result.state}.${leaving}\n`;
+        ? `${result.name} has ${counted(result.to, 'SuperNode')} already.\n`
+        : `${result.name}: from ${result.from} to ${counted(result.to, 'SuperNode')}, ${result.state}.${leaving}\n`;
     return { document: { service: result }, text };
   },
 };

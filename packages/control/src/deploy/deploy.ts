@@ -169,7 +169,7 @@ async function tooLate(
     code: 'deploy-timeout',
     message: `${name} is not ready after ${Math.round(limit / 1000)} seconds.`,
     reason: 'A VM boots slowly, waits for a host, or cannot reach its SuperLink.',
-    remedy: `oneflower status ${name} says what each VM waits for; the service goes on.`,
+    remedy: `oneflower status ${name} says what each VM waits for.`,
   });
 }
 
