@@ -14,7 +14,8 @@ import type { GateService } from '@oneflower/opennebula/onegate';
 import { certificateName, listenAddress, ownAddress, publishedAddress } from './addresses.ts';
 import { type BootOutcome, type BootSurroundings, runSteps } from './boot/engine.ts';
 import { type SuperLinkActions, superLinkSteps } from './boot/superlink-steps.ts';
-import { type Certificates, ensureCertificates } from './certificates/index.ts';
+import { ensureCertificates } from './certificates/index.ts';
+import type { CertificateMaterial, Certificates } from './certificates/types.ts';
 import { writeFileAtomic } from './files.ts';
 import { type ControlApi, createControlApi } from './flower-control/index.ts';
 import { createGate } from './gate/index.ts';
@@ -119,10 +120,10 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
   async startFlower(signal: AbortSignal): Promise<void> {
     const { layout, supervisor, owner, clock } = this.guest;
     const { http } = superLinkPorts(this.flower.version, this.flower.loopback);
-    await writeConnection(layout, http, this.#certificates?.caFile, owner);
+    await writeConnection(layout, http, this.#flowerCertificates?.caFile, owner);
     if (!supervisor.state(flowerProcess)) await assertPortFree(http, 'flower-superlink');
-    await supervisor.ensure(superLinkProcesses(this.flower, this.#certificates));
-    const caPem = this.#certificates?.caPem;
+    await supervisor.ensure(superLinkProcesses(this.flower, this.#flowerCertificates));
+    const caPem = this.#flowerCertificates?.caPem;
     await this.#control.ensure({ http, caPem }, async () => createControlApi({ ...http, caPem }));
     const before = supervisor.state(flowerProcess)?.restarts ?? 0;
     while (!(await this.control.health())) {
@@ -137,9 +138,9 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
     this.#joinToken = await this.#ensureJoinToken();
     const { layout, clock, events, log, release, settings } = this.guest;
     const tls = this.#certificates !== undefined;
-    const expectedNodes = Math.max(settings.FL_MIN_AVAILABLE_CLIENTS, await this.#roleSize());
+    const expectedNodes = Math.max(settings.FL_MIN_AVAILABLE_CLIENTS, (await this.#nodeRole())?.cardinality ?? 0);
     const facts = { joinToken: this.#joinToken, flowerVersion: release.version, tls, expectedNodes };
-    const key = JSON.stringify({ ...facts, control: this.#certificates?.caPem });
+    const key = JSON.stringify({ ...facts, control: this.#flowerCertificates?.caPem });
     if (this.#site?.key !== key) {
       const value = await createSite({
         ...facts,
@@ -164,7 +165,8 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
   async openGate(): Promise<void> {
     const { fleet } = superLinkPorts(this.flower.version, this.flower.loopback);
     const tls = this.#certificates;
-    const options = { listen: this.gateAddress, upstream: { ...fleet, caPem: tls?.caPem }, tls };
+    const caPem = this.#flowerCertificates?.caPem;
+    const options = { listen: this.gateAddress, upstream: { ...fleet, caPem }, tls };
     const gate = await this.#gate.ensure(this.#keyOf({ ...options, version: this.flower.version }), async () => {
       const made = createGate({
         ...options,
@@ -175,14 +177,15 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
       await made.listen();
       return made;
     });
-    if (tls) gate.reloadTls(tls, tls.caPem);
+    if (tls) gate.reloadTls(tls, caPem);
   }
 
   /** Step: the operator API. */
   async openOperatorApi(): Promise<void> {
     const { http } = superLinkPorts(this.flower.version, this.flower.loopback);
     const tls = this.#certificates;
-    const flowerControl = { ...http, caPem: tls?.caPem };
+    const caPem = this.#flowerCertificates?.caPem;
+    const flowerControl = { ...http, caPem };
     const tokenHash = this.guest.settings.FL_OPERATOR_TOKEN_HASH;
     const options = { listen: this.operatorAddress, tls, tokenHash, flowerControl };
     const api = await this.#operator.ensure(this.#keyOf(options), async () => {
@@ -190,7 +193,7 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
       await made.listen();
       return made;
     });
-    if (tls) api.reloadTls(tls, tls.caPem);
+    if (tls) api.reloadTls(tls, caPem);
   }
 
   /** Step, and the watchdog's question: does the Fleet API answer through the gate? */
@@ -233,6 +236,11 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
     await this.#control.close();
   }
 
+  /** What Flower shows on loopback: the operator's certificate need not name that. */
+  get #flowerCertificates(): CertificateMaterial | undefined {
+    return this.#certificates?.flower ?? this.#certificates;
+  }
+
   #facts(): Attributes {
     const { addresses, release } = this.guest;
     const tls = this.#certificates;
@@ -269,10 +277,6 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
   async #liveVmIds(): Promise<ReadonlySet<number> | undefined> {
     const role = await this.#nodeRole();
     return role && new Set(role.nodes.map(({ id }) => id));
-  }
-
-  async #roleSize(): Promise<number> {
-    return (await this.#nodeRole())?.cardinality ?? 0;
   }
 
   async #nodeRole(): Promise<GateService['roles'][number] | undefined> {

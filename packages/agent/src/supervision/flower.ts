@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { formatHostPort, type HostPort, ports, profileOf, type Settings } from '@oneflower/contract';
-import type { Certificates } from '../certificates/types.ts';
+import type { CertificateMaterial } from '../certificates/types.ts';
 import type { FileOwner } from '../files.ts';
 import type { Layout } from '../layout.ts';
 import type { ProcessSpec } from './supervisor.ts';
@@ -33,7 +33,10 @@ export function superLinkPorts(version: string, loopback: string): SuperLinkPort
 }
 
 /** The processes of a SuperLink. */
-export function superLinkProcesses(setting: FlowerSetting, certificates: Certificates | undefined): ProcessSpec[] {
+export function superLinkProcesses(
+  setting: FlowerSetting,
+  certificates: CertificateMaterial | undefined,
+): ProcessSpec[] {
   const { settings, version, loopback } = setting;
   const { http, fleet } = superLinkPorts(version, loopback);
   // What an app may import is what the image holds: nothing is installed at run time.
@@ -128,7 +131,7 @@ function flowerProcess(setting: FlowerSetting, name: string, args: string[]): Pr
 }
 
 /** Node authentication needs TLS: Flower refuses it without. */
-function serverTls(certificates: Certificates | undefined): string[] {
+function serverTls(certificates: CertificateMaterial | undefined): string[] {
   if (!certificates) return ['--insecure'];
   const { certificateFile, keyFile, caFile } = certificates;
   return [
