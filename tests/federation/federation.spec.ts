@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { EmbeddedCloud, ownApp, partitionsOf } from '../support/embedded-cloud.ts';
 import { processesOf } from '../support/processes.ts';
 
@@ -10,6 +10,7 @@ const patient = { timeout: 90_000, interval: 1000 };
 
 describe('a federation from nothing to nothing', () => {
   const cloud = new EmbeddedCloud();
+  afterEach(context => cloud.explain(context));
   afterAll(() => cloud.remove());
 
   it('is deployed and trains', { timeout: long }, async () => {
@@ -58,8 +59,8 @@ describe('a federation from nothing to nothing', () => {
 
   it('is deleted and leaves nothing behind', { timeout: long }, async () => {
     await cloud.document('delete', 'sensors');
-    expect(readdirSync(join(cloud.home, 'embedded', 'vms'))).toEqual([]);
-    await expect(processesOf(join(cloud.home, 'embedded', 'vms'))).resolves.toEqual([]);
+    expect(readdirSync(cloud.vms)).toEqual([]);
+    await expect(processesOf(cloud.vms)).resolves.toEqual([]);
     await expect(cloud.document('status')).resolves.toMatchObject({ services: [] });
     await cloud.document('cloud', 'stop');
     await expect(processesOf(cloud.home)).resolves.toEqual([]);

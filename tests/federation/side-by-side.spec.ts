@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { EmbeddedCloud, ownApp, type ServiceView } from '../support/embedded-cloud.ts';
 
 const deployments = process.env.ONEFLOWER_FULL ? 6 : 3;
@@ -6,6 +6,7 @@ const names = Array.from({ length: deployments }, (_, index) => `service-${index
 
 describe(`${deployments} deployments on one embedded cloud`, () => {
   const cloud = new EmbeddedCloud();
+  afterEach(context => cloud.explain(context));
   afterAll(() => cloud.remove());
 
   it('do not meet: each has addresses, state and nodes of its own, and trains', { timeout: 600_000 }, async () => {

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SuperLinkStatus } from '@oneflower/contract';
+import type { TestContext } from 'vitest';
 import { createOnedClient, type OnedClient } from '../../packages/opennebula/src/index.ts';
 import { killAll } from './processes.ts';
 
@@ -88,8 +89,12 @@ export class EmbeddedCloud {
     return createOnedClient({ endpoint: saved.xmlrpc, session: readFileSync(saved.authFile, 'utf8').trim() });
   }
 
+  get vms(): string {
+    return join(this.home, 'embedded', 'vms');
+  }
+
   vmFolder(id: number): string {
-    return join(this.home, 'embedded', 'vms', String(id));
+    return join(this.vms, String(id));
   }
 
   /** The guest's own file system. */
@@ -101,6 +106,14 @@ export class EmbeddedCloud {
   log(id: number): string {
     const file = join(this.vmFolder(id), 'agent.log');
     return existsSync(file) ? readFileSync(file, 'utf8') : '';
+  }
+
+  /** Shows what the guests have said last, when a test has failed. */
+  explain({ task }: TestContext): void {
+    if (task.result?.state !== 'fail') return;
+    for (const id of existsSync(this.vms) ? readdirSync(this.vms) : []) {
+      console.error(`VM ${id} said last:\n${this.log(Number(id)).split('\n').slice(-60).join('\n')}`);
+    }
   }
 
   /** Ends all and removes all, also after a test that has failed. */
