@@ -18,8 +18,18 @@ export default {
       to: { path: '^packages/', pathNot: `^packages/(${[name, ...allowed].join('|')})/` },
     })),
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'no-tests-in-sources', severity: 'error', from: { pathNot: '\\.spec\\.ts$|^tests/|/testing/' }, to: { path: '\\.spec\\.ts$|^tests/' } },
-    { name: 'contract-does-no-io', severity: 'error', from: { path: '^packages/contract/src', pathNot: '\\.spec\\.ts$' }, to: { path: '^(node:)?(fs|http|https|child_process|dgram|tls)' } },
+    {
+      name: 'no-tests-in-sources',
+      severity: 'error',
+      from: { pathNot: '\\.spec\\.ts$|^tests/|/testing/' },
+      to: { path: '\\.spec\\.ts$|^tests/' },
+    },
+    {
+      name: 'contract-does-no-io',
+      severity: 'error',
+      from: { path: '^packages/contract/src', pathNot: '\\.spec\\.ts$' },
+      to: { path: '^(node:)?(fs|http|https|child_process|dgram|tls)' },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
+import { homeFolder } from '@oneflower/control';
 import {
   checkout,
   ensureEnvironment,
   ensureSoftware,
   findPython,
-  homeFolder,
   type Software,
 } from '../packages/cli/src/runtime/index.ts';
 import { ensureSystemPackages } from './system-packages.ts';

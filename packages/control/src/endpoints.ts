@@ -135,7 +135,7 @@ async function unknownCloud(home: string, name: string): Promise<OneFlowerError>
     code: 'cloud-unknown',
     message: `No cloud is saved as ${name}.${meant ? ` Did you mean ${meant}?` : ''}`,
     reason: known.length > 0 ? `Saved: ${known.join(', ')}.` : 'None is saved at all.',
-    remedy: `Write ${cloudFile(home, name)} with "xmlrpc", "oneflow" and "authFile", or set ONE_XMLRPC and ONEFLOW_URL.`,
+    remedy: `Set ONE_XMLRPC, ONEFLOW_URL and ONE_AUTH, and keep them with oneflower cloud save ${name}.`,
     fault: 'user',
   });
 }

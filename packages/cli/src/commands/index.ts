@@ -1,5 +1,6 @@
 import type { CommandGroup, CommandSpec } from '../command/spec.ts';
 import { reset } from './cloud/reset.ts';
+import { save } from './cloud/save.ts';
 import { start } from './cloud/start.ts';
 import { status as cloudStatus } from './cloud/status.ts';
 import { stop as stopCloud } from './cloud/stop.ts';
@@ -25,7 +26,11 @@ const own: readonly (CommandSpec | CommandGroup)[] = [
   remove,
   { name: 'run', summary: 'Runs of a service', verbs: [listRuns, submit, watch, logs, stopRun] },
   { name: 'model', summary: 'Models that a service keeps', verbs: [listModels, download] },
-  { name: 'cloud', summary: 'The embedded cloud on this machine', verbs: [start, stopCloud, cloudStatus, reset] },
+  {
+    name: 'cloud',
+    summary: 'The embedded cloud on this machine, and clouds kept by name',
+    verbs: [start, stopCloud, cloudStatus, reset, save],
+  },
   variables,
   doctor,
 ];

@@ -1,8 +1,16 @@
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 import type { Notify } from './environment.ts';
 
 const agent = join(import.meta.dirname, '..', '..', '..', 'agent');
+
+/** zod's error texts in fifty languages, of which the agent says none: half a megabyte that it would keep in memory. */
+const withoutTranslations: Plugin = {
+  name: 'without-translations',
+  setup(bundling) {
+    bundling.onLoad({ filter: /\/zod\/v4\/locales\/index\.js$/ }, () => ({ contents: 'export {};' }));
+  },
+};
 
 /** Makes the agent's single file from its sources. @returns its path. */
 export async function bundleAgent(notify: Notify): Promise<string> {
@@ -17,6 +25,7 @@ export async function bundleAgent(notify: Notify): Promise<string> {
     format: 'esm',
     legalComments: 'none',
     logLevel: 'error',
+    plugins: [withoutTranslations],
     // Some dependencies are CommonJS and call require() for Node's own modules.
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",

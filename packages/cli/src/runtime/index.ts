@@ -1,3 +1,3 @@
 export { ensureEnvironment, type Notify } from './environment.ts';
 export { findPython } from './python.ts';
-export { checkout, ensureSoftware, homeFolder, type Software } from './software.ts';
+export { checkout, ensureSoftware, type Software } from './software.ts';

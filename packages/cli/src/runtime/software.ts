@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
-import { homedir, userInfo } from 'node:os';
+import { userInfo } from 'node:os';
 import { join, relative } from 'node:path';
 import { defaultFlowerVersion } from '@oneflower/contract';
+import { homeFolder } from '@oneflower/control';
 import { bundleAgent } from './bundle.ts';
 import { ensureEnvironment, type Notify } from './environment.ts';
 import { findPython } from './python.ts';
@@ -19,13 +20,6 @@ export interface Software {
   agentBundle: string;
   /** User that Flower's processes run as; the caller itself where it is not root. */
   flowerUser: string;
-}
-
-/** Where OneFlower keeps what outlives a command: ONEFLOWER_HOME, else /var/lib/oneflower for root, else the user's data folder. */
-export function homeFolder(environment: NodeJS.ProcessEnv = process.env): string {
-  if (environment.ONEFLOWER_HOME) return environment.ONEFLOWER_HOME;
-  if (process.getuid?.() === 0) return '/var/lib/oneflower';
-  return join(environment.XDG_DATA_HOME ?? join(homedir(), '.local', 'share'), 'oneflower');
 }
 
 /**

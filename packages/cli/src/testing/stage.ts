@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { roleNames, systemClock } from '@oneflower/contract';
-import { type Cloud, connectCloud, embeddedCloud, findCloud, saveCloud } from '@oneflower/control';
+import { type Cloud, type CloudAccess, connectCloud, embeddedCloud, findCloud, saveCloud } from '@oneflower/control';
 import { createDummyDriver, type DummyDriver, openCloud } from '@oneflower/minicloud';
 import { type Authority, makeAuthority } from './certificates.ts';
 import { type CommandLine, type Finished, runCommandLine } from './command-line.ts';
@@ -16,6 +16,7 @@ export interface Stage {
   home: string;
   driver: DummyDriver;
   oned: Cloud['oned'];
+  access(): Promise<CloudAccess>;
   operator: OperatorServer;
   authority: Authority;
   /** Attributes with which VMs answer instead of being ready, by the start of their name. */
@@ -35,7 +36,8 @@ export async function openStage(): Promise<Stage> {
   const driver = createDummyDriver();
   const cloud = await openCloud({ directory: join(home, 'embedded'), driver, clock: systemClock });
   await saveCloud(home, embeddedCloud, cloud.endpoints);
-  const { oned } = connectCloud(await findCloud({ home, environment: {}, cloud: embeddedCloud }));
+  const access = () => findCloud({ home, environment: {}, cloud: embeddedCloud });
+  const { oned } = connectCloud(await access());
   const authority = await makeAuthority();
   const operator = new OperatorServer(await authority.issue(operatorHost));
   const port = await operator.listen(operatorHost);
@@ -55,6 +57,7 @@ export async function openStage(): Promise<Stage> {
     home,
     driver,
     oned,
+    access,
     operator,
     authority,
     instead,
