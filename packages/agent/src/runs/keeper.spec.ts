@@ -156,15 +156,25 @@ describe('a run', () => {
     expect(keeper.isTraining()).toBe(false);
   });
 
-  it('that is lost to a restart says plainly what was lost, and is not submitted again', async () => {
-    const { keeper, outside, said } = await running();
-    const details = 'No heartbeat received from the task.';
-    outside.runs = [flowerRun({ runId: '101', status: 'finished', subStatus: 'failed', details })];
+  it.each(['No heartbeat received from the task.', 'Task failed with unknown error.'])(
+    'that is lost to a restart says plainly what was lost, and is not submitted again: %s',
+    async details => {
+      const { keeper, outside, said } = await running();
+      outside.runs = [flowerRun({ runId: '101', status: 'finished', subStatus: 'failed', details })];
+      await keeper.tick();
+      await keeper.tick();
+      expect(said('run_ended')[0]?.data).toMatchObject({ status: 'failed', rounds_done: 2 });
+      expect(keeper.waitingFor()).toMatch(/^The run was lost .* 2 of 5 rounds were done\. Submit it again/);
+      expect(outside.submitted).toBe(1);
+    },
+  );
+
+  it('that is lost claims nothing about rounds that its app does not tell', async () => {
+    const { keeper, outside } = await world();
+    const details = 'Task failed with unknown error.';
+    outside.runs = [flowerRun({ runId: '5', status: 'finished', subStatus: 'failed', details })];
     await keeper.tick();
-    await keeper.tick();
-    expect(said('run_ended')[0]?.data).toMatchObject({ status: 'failed', rounds_done: 2 });
-    expect(keeper.waitingFor()).toMatch(/^The run was lost .* 2 of 5 rounds were done\. Submit it again/);
-    expect(outside.submitted).toBe(1);
+    expect(keeper.current()?.details).toMatch(/^The run was lost .*; the app does not tell its rounds\. Submit/);
   });
 
   it('leaves its model behind', async () => {

@@ -226,9 +226,12 @@ function endOf(subStatus: string): 'completed' | 'failed' | 'stopped' {
   return subStatus === 'completed' || subStatus === 'stopped' ? subStatus : 'failed';
 }
 
-/** Flower ends a run whose ServerApp is gone as failed with "No heartbeat received from the task." (seen on 1.41). */
+/**
+ * Flower ends a run whose ServerApp is gone with "No heartbeat received from the task.", and one whose ServerApp was
+ * shut out after a restart of the SuperLink with "Task failed with unknown error." (both seen on 1.41).
+ */
 function explainFailure(details: string, { roundsDone, rounds }: RunRecord): string {
-  if (!/no heartbeat/i.test(details)) return details;
-  const done = rounds === null ? `${roundsDone} rounds were done` : `${roundsDone} of ${rounds} rounds were done`;
+  if (!/no heartbeat|unknown error/i.test(details)) return details;
+  const done = rounds === null ? 'the app does not tell its rounds' : `${roundsDone} of ${rounds} rounds were done`;
   return `The run was lost because its ServerApp ended without a word, as after a restart of the SuperLink; ${done}. Submit it again with oneflower run submit.`;
 }

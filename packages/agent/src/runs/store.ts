@@ -1,22 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { type OneFlowerError, runStatuses } from '@oneflower/contract';
+import { type OneFlowerError, RunSummary } from '@oneflower/contract';
 import { z } from 'zod';
 import { failure } from '../failure.ts';
 import { writeFileAtomic } from '../files.ts';
 
 /** A run as the agent remembers it. */
-export const RunRecord = z.object({
-  runId: z.string(),
-  app: z.string(),
-  status: z.enum(runStatuses),
-  details: z.string(),
-  submittedBy: z.enum(['variables', 'operator']),
-  round: z.int(),
-  rounds: z.int().nullable(),
-  startedAt: z.string().nullable(),
-  endedAt: z.string().nullable(),
-  metrics: z.record(z.string(), z.number()),
-  model: z.boolean(),
+export const RunRecord = RunSummary.extend({
   /** Rounds that were aggregated. */
   roundsDone: z.int(),
 });

@@ -64,6 +64,11 @@ describe('supervisor', () => {
       expect(supervisor.state('flower-test')?.killedAt).toBe(clock.now());
       await clock.advance(1000);
     }
+    const state = supervisor.state('flower-test');
+    expect(state && startFailed('flower-test', state)).toMatchObject({
+      message: 'flower-test was ended by SIGKILL.',
+      reason: expect.stringContaining('memory'),
+    });
   });
 
   it('puts what a process says into the log, line by line, and keeps the last for its failure', async () => {

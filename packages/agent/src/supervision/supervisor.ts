@@ -27,6 +27,8 @@ export interface ProcessState {
   startedAt: number;
   /** When it was last ended by a signal that the agent did not send. */
   killedAt: number | undefined;
+  /** The signal by which it ended last, unless it ended by itself. */
+  killedBy: string | undefined;
   lastLines: string[];
 }
 
@@ -94,6 +96,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     entry.child = undefined;
     state.running = false;
     if (!entry.wanted) return;
+    state.killedBy = signal ?? undefined;
     if (signal !== null) state.killedAt = options.clock.now();
     const lived = options.clock.now() - state.startedAt;
     entry.pauseMs = lived >= longLifeMs ? firstPauseMs : Math.min(longestPauseMs, entry.pauseMs * 2 || firstPauseMs);
@@ -136,7 +139,14 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       await end([...all.values()]);
       await endProcesses(options.guest, options.clock, options.graceMs);
       for (const spec of specs) {
-        const state = { running: false, restarts: 0, startedAt: 0, killedAt: undefined, lastLines: [] };
+        const state = {
+          running: false,
+          restarts: 0,
+          startedAt: 0,
+          killedAt: undefined,
+          killedBy: undefined,
+          lastLines: [],
+        };
         const entry: Supervised = { spec, child: undefined, state, pauseMs: 0, timer: undefined, wanted: true };
         all.set(spec.name, entry);
         start(entry);
@@ -151,8 +161,14 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   };
 }
 
-/** The error of a process that ends as soon as it is started, with what it said last. */
+/** The error of a process that does not stay: by whom it was ended, or what it said last. */
 export function startFailed(name: string, state: ProcessState): OneFlowerError {
+  if (state.killedBy !== undefined) {
+    return failure('flower_start_failed', `${name} was ended by ${state.killedBy}.`, {
+      reason: 'Something in the VM has killed it, often the kernel for want of memory.',
+      remedy: 'It is started again by itself; give the VM more memory if this happens again.',
+    });
+  }
   const said = tellingLines(state.lastLines).join('\n');
   return failure(
     'flower_start_failed',
