@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { chmod, chown, lstat, mkdir, readFile } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Clock, messageOf, type Settings } from '@oneflower/contract';
 import { createOnegateClient, type OnegateClient } from '@oneflower/opennebula/onegate';
@@ -13,7 +13,6 @@ import {
 } from './context/context.ts';
 import { readContext } from './context/read.ts';
 import { checkReachable } from './data-folder.ts';
-import { failure } from './failure.ts';
 import { type FileOwner, stateWriteFailed, writeFileAtomic } from './files.ts';
 import type { EventHub } from './journal/event-hub.ts';
 import type { Layout } from './layout.ts';
@@ -195,11 +194,14 @@ function foldersOf(layout: Layout): [string, number, boolean][] {
 export async function ensureFolder(path: string, mode: number, owner: FileOwner | undefined): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode });
-    if (!(await lstat(path)).isDirectory()) {
-      throw failure('state_write_failed', `${path} is no folder.`, { fault: 'environment' });
+    // Flower's user may have put a link in its place: only the folder itself is touched.
+    const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    try {
+      await folder.chmod(mode);
+      if (owner) await folder.chown(owner.uid, owner.gid);
+    } finally {
+      await folder.close();
     }
-    await chmod(path, mode);
-    if (owner) await chown(path, owner.uid, owner.gid);
   } catch (error) {
     throw stateWriteFailed(path, error instanceof Error ? error : new Error(messageOf(error)));
   }

@@ -200,7 +200,8 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
   async probe(): Promise<void> {
     const gate = ownAddress(this.gateAddress, this.guest.addresses.loopback);
     const fleet = profileOf(this.flower.version)?.fleet ?? 'http';
-    await probeFleet({ gate, caPem: this.#certificates?.caPem, fleet });
+    const { caPem, flower } = this.#certificates ?? {};
+    await probeFleet({ gate, caPem, anyName: flower !== undefined, fleet });
   }
 
   /** Step: the operator's own probe. */

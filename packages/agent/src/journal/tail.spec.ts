@@ -1,4 +1,5 @@
-import { appendFile, truncate, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { appendFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FakeClock, type FlowerEvent } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
@@ -62,6 +63,17 @@ describe('tail', () => {
     await tail.poll();
     expect(rounds()).toEqual([7]);
     expect(lines.filter(line => line.includes('[WARNING]'))).toHaveLength(1);
+  });
+
+  it('reads no link and no pipe', async () => {
+    const { file, rounds, tail } = await world();
+    await writeFile(`${file}.other`, roundStart(1));
+    await symlink(`${file}.other`, file);
+    await tail.poll();
+    await rm(file);
+    execFileSync('mkfifo', [file]);
+    await tail.poll();
+    expect(rounds()).toEqual([]);
   });
 
   it('reads by itself every half second until it is stopped', async () => {

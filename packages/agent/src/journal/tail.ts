@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { type Clock, type FlowerEvent, messageOf, parseAppEvent, type Timer } from '@oneflower/contract';
 import { z } from 'zod';
@@ -37,10 +38,14 @@ export async function createTail({ file, positionFile, clock, log, take }: TailO
   let stopped = false;
 
   async function read(): Promise<void> {
-    const handle = await open(file, 'r').catch(() => undefined);
+    // An app may have put a link or a pipe there.
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const handle = await open(file, flags).catch(() => undefined);
     if (!handle) return;
     try {
-      const { size, ino } = await handle.stat();
+      const stat = await handle.stat();
+      if (!stat.isFile()) return;
+      const { size, ino } = stat;
       if (position.file !== String(ino) || position.offset > size) position = { file: String(ino), offset: 0 };
       const before = position.offset;
       for (let used = -1; used !== 0; position.offset += used) {

@@ -21,6 +21,13 @@ export async function processesOf(guest: string, except: ReadonlySet<number> = n
   return found.filter(process => process !== undefined);
 }
 
+/** Those of {@link processesOf} that are left of parents that died: no descendants of this process any more. */
+export async function orphansOf(guest: string): Promise<ProcessId[]> {
+  const all = await processesOf(guest);
+  const kept = await Promise.all(all.map(async found => ((await descendsFromHere(found.pid)) ? undefined : found)));
+  return kept.filter(found => found !== undefined);
+}
+
 /**
  * Ends processes: SIGTERM, then SIGKILL for what is left after the grace period, until none is left. Those that start
  * in the meantime are caught too.
@@ -52,9 +59,23 @@ export async function signalProcess({ pid, startTime }: ProcessId, signal: NodeJ
 
 /** When a process was started, in clock ticks since the machine's boot; undefined when there is none or it is dead. */
 export async function startTimeOf(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = await statOf(pid);
   return fields === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
+}
+
+/** Fields of /proc/PID/stat from the third on: state, parent, ... */
+async function statOf(pid: number): Promise<string[] | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+async function descendsFromHere(pid: number): Promise<boolean> {
+  for (let at = pid; at > 1; ) {
+    const parent = Number((await statOf(at))?.[1] ?? 0);
+    if (parent === process.pid) return true;
+    at = parent;
+  }
+  return false;
 }
 
 async function markedProcess(pid: number, guest: string): Promise<ProcessId | undefined> {

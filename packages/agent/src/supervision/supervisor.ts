@@ -5,7 +5,7 @@ import { failure } from '../failure.ts';
 import type { EventSink } from '../journal/event-hub.ts';
 import type { Log } from '../log/log.ts';
 import { eachLine } from './lines.ts';
-import { endProcesses, guestMark } from './processes.ts';
+import { endProcesses, guestMark, orphansOf, signalProcess } from './processes.ts';
 
 /** A process that is to run. Two specifications that are equal as JSON are the same process. */
 export interface ProcessSpec {
@@ -53,6 +53,8 @@ export interface SupervisorOptions {
 const firstPauseMs = 1000;
 const longestPauseMs = 30_000;
 const longLifeMs = 60_000;
+/** Flower needs a few seconds to start, and apps one exchange to see that it is another. */
+const orphanMs = 30_000;
 const keptLines = 40;
 const shownLines = 6;
 
@@ -109,6 +111,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     entry.timer = options.clock.after(entry.pauseMs, () => {
       state.restarts++;
       start(entry);
+      void endOrphansLater();
     });
   }
 
@@ -117,6 +120,15 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     eachLine(stream, line => {
       remember(entry.state, line);
       options.log.write(levelOf(line), line, { logger: 'flwr', source: entry.spec.name });
+    });
+  }
+
+  /** Apps outlive the Flower that started them. They get the time to tell its successor, which shuts them out. */
+  async function endOrphansLater(): Promise<void> {
+    const orphans = await orphansOf(options.guest);
+    if (orphans.length === 0) return;
+    options.clock.after(orphanMs, () => {
+      for (const orphan of orphans) void signalProcess(orphan, 'SIGKILL');
     });
   }
 
