@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { FakeClock, systemClock } from '@oneflower/contract';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { EventSink } from '../journal/event-hub.ts';
@@ -118,6 +119,28 @@ describe('supervisor', () => {
     await expect.poll(async () => (await processesOf(guest)).length).toBe(2);
     await supervisor.stop();
     await expect(processesOf(guest)).resolves.toEqual([]);
+  });
+
+  it('ends what a killed process has left, after its successor had time to', async () => {
+    const { clock, guest, supervisor, count } = await world();
+    const marker = JSON.stringify(join(guest, 'left-an-app'));
+    const app = "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)";
+    const spawns = `require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(app)}], { detached: true, stdio: 'ignore' })`;
+    const once = `const fs = require('node:fs'); if (!fs.existsSync(${marker})) { fs.writeFileSync(${marker}, ''); ${spawns} }`;
+    await supervisor.ensure([script(`${once}; ${runs}`)]);
+    await expect.poll(async () => (await processesOf(guest)).length).toBe(2);
+    const [parent] = await processesOf(guest);
+    process.kill(parent?.pid ?? 0, 'SIGKILL');
+    await expect.poll(() => count('process_ended')).toBe(1);
+    await clock.advance(1000);
+    await expect.poll(async () => (await processesOf(guest)).length).toBe(2);
+    await expect
+      .poll(async () => {
+        await clock.advance(10_000);
+        return (await processesOf(guest)).length;
+      })
+      .toBe(1);
+    expect(supervisor.state('flower-test')).toMatchObject({ running: true, restarts: 1 });
   });
 
   it('runs a process as another user where it is root', async () => {
