@@ -1,13 +1,12 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { OneFlowerError } from '@oneflower/contract';
+import { nearest, OneFlowerError } from '@oneflower/contract';
 import { type CloudLogin, readLogin } from '@oneflower/opennebula';
 import { z } from 'zod';
 import { isMissing, readIfThere, writePrivately } from './files.ts';
 import type { Environment } from './home.ts';
 import { digest } from './plan/digest.ts';
-import { nearest } from './text/nearest.ts';
 
 /** Name under which the embedded cloud is saved. */
 export const embeddedCloud = 'embedded';

@@ -19,4 +19,3 @@ export * from './operator/index.ts';
 export * from './plan/index.ts';
 export * from './runs/index.ts';
 export * from './service/index.ts';
-export { nearest } from './text/nearest.ts';

@@ -58,8 +58,7 @@ function renderOne(variable: Variable, ruleOf: RuleOf): string {
 }
 
 async function unknown(name: string, table: readonly Variable[]): Promise<Error> {
-  const { OneFlowerError } = await import('@oneflower/contract');
-  const { nearest } = await import('@oneflower/control');
+  const { nearest, OneFlowerError } = await import('@oneflower/contract');
   const meant = nearest(
     name,
     table.map(one => one.name),

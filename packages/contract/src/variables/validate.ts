@@ -1,3 +1,4 @@
+import { nearest } from '../nearest.ts';
 import { type Framework, useCases } from '../use-cases.ts';
 import { parseHostPort } from './addresses.ts';
 import { parseCertificateNames } from './certificate-names.ts';
@@ -60,7 +61,13 @@ export function describeProblem({ variable, value, rule }: Problem): string {
 export function unknownVariables(names: Iterable<string>): { name: string; nearest: string | undefined }[] {
   return [...names]
     .filter(name => /^(FL_|FLOWER_|ML_)/.test(name) && !findVariable(name))
-    .map(name => ({ name, nearest: nearestName(name) }));
+    .map(name => ({
+      name,
+      nearest: nearest(
+        name,
+        variables.map(variable => variable.name),
+      ),
+    }));
 }
 
 function defaultOf(variable: Variable): ParsedValue {
@@ -123,25 +130,4 @@ function warningsFor(settings: Settings, role: Role | undefined): string[] {
     warnings.push(`FL_CERT_EXTRA_SAN: ${JSON.stringify(entry)} is left out: it is neither IP:ADDRESS nor DNS:NAME.`);
   }
   return warnings;
-}
-
-function nearestName(name: string): string | undefined {
-  const ranked = variables
-    .map(variable => ({ name: variable.name, distance: editDistance(name, variable.name) }))
-    .sort((a, b) => a.distance - b.distance)[0];
-  return ranked && ranked.distance <= 4 ? ranked.name : undefined;
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (let row = 1; row <= a.length; row++) {
-    const current = [row];
-    for (let column = 1; column <= b.length; column++) {
-      const substitution = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      current.push(Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, substitution));
-    }
-    previous = current;
-  }
-  return previous[b.length] ?? 0;
 }

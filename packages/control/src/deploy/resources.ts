@@ -1,6 +1,5 @@
-import { OneFlowerError } from '@oneflower/contract';
+import { nearest, OneFlowerError } from '@oneflower/contract';
 import type { Cloud } from '../cloud.ts';
-import { nearest } from '../text/nearest.ts';
 
 export const defaultImage = 'OneFlower';
 export const defaultNetwork = 'oneflower';

@@ -1,6 +1,7 @@
 import {
   describeProblem,
   findVariable,
+  nearest,
   OneFlowerError,
   ports,
   type Settings,
@@ -8,7 +9,6 @@ import {
   validate,
   variables,
 } from '@oneflower/contract';
-import { nearest } from '../text/nearest.ts';
 import type { GivenValues } from './sources.ts';
 
 /** What a deployment takes for a variable that nobody gave, where that is not the variable's own default. */

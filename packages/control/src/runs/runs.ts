@@ -1,9 +1,8 @@
-import { type Clock, OneFlowerError, type RunSummary, sleep } from '@oneflower/contract';
+import { type Clock, nearest, OneFlowerError, type RunSummary, sleep } from '@oneflower/contract';
 import type { Notify } from '../notify.ts';
 import type { OperatorClient } from '../operator/client.ts';
 import { connectOperator, type OperatorPlace } from '../operator/connect.ts';
 import { followEvents } from '../operator/follow.ts';
-import { nearest } from '../text/nearest.ts';
 import { packApp } from './pack.ts';
 
 /** Which service's runs, and how one is told what happens. */

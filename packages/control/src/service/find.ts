@@ -1,7 +1,6 @@
-import { OneFlowerError, roleNames } from '@oneflower/contract';
+import { nearest, OneFlowerError, roleNames } from '@oneflower/contract';
 import type { Service } from '@oneflower/opennebula';
 import type { Cloud } from '../cloud.ts';
-import { nearest } from '../text/nearest.ts';
 
 /** The services of a cloud that have the two roles of Flower. */
 export async function listFlowerServices(cloud: Cloud): Promise<Service[]> {

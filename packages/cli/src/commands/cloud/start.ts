@@ -1,6 +1,7 @@
 import type { DaemonConfig } from '@oneflower/minicloud';
 import { textOption } from '../../command/options.ts';
 import type { CommandInput, CommandSpec } from '../../command/spec.ts';
+import { agentCommand } from '../../runtime/agent-command.ts';
 import { embeddedFolder } from './folder.ts';
 import { reportDaemon } from './progress.ts';
 
@@ -38,10 +39,9 @@ export const start: CommandSpec = {
 
 async function daemonConfig({ context, reporter, options }: CommandInput): Promise<DaemonConfig> {
   if (textOption(options, 'driver') === 'dummy') return { driver: 'dummy' };
-  const { software, agentBundle, flowerUser } = await context.ensureSoftware(message => {
+  const software = await context.ensureSoftware(message => {
     reporter.line(message);
     reporter.status(message);
   });
-  const args = [agentBundle, '--software', software, '--flower-user', flowerUser];
-  return { driver: 'process', agentCommand: { file: process.execPath, args } };
+  return { driver: 'process', agentCommand: agentCommand(software) };
 }

@@ -1,9 +1,9 @@
+import { SERVICE_STATES } from '@oneflower/opennebula';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { arrayAt, isObject, type JsonObject, numberAt } from '../json.ts';
 import { type Bench, createBench } from '../testing/bench.ts';
 import { bodyOf, launch, template } from '../testing/service.ts';
-import { serviceStates } from './states.ts';
 
 /** One thing that happens to a service or its VMs. */
 type Move = (on: Bench, id: number) => unknown;
@@ -60,7 +60,7 @@ function expectSound(on: Bench, id: number): void {
   expect([200, 404]).toContain(answer.status);
   if (answer.status === 404) return;
   const body = bodyOf(on, id);
-  const state = serviceStates[numberAt(body, 'state') ?? -1];
+  const state = SERVICE_STATES[numberAt(body, 'state') ?? -1];
   expect(state).toBeDefined();
   for (const role of arrayAt(body, 'roles').filter(isObject)) {
     const nodes = arrayAt(role, 'nodes').filter(isObject);

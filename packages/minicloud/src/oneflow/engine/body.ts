@@ -1,5 +1,5 @@
+import { ROLE_STATES, type RoleState, SERVICE_STATES, type ServiceState } from '@oneflower/opennebula';
 import { arrayAt, isObject, type JsonObject, numberAt, textAt } from '../json.ts';
-import { type RoleState, roleStates, type ServiceState, serviceStates } from './states.ts';
 
 /** The server keeps this many log entries of a service. */
 const LOG_ENTRIES = 50;
@@ -14,7 +14,7 @@ export class ServiceBody {
   }
 
   get state(): ServiceState {
-    return serviceStates[numberAt(this.json, 'state') ?? 0] ?? 'PENDING';
+    return SERVICE_STATES[numberAt(this.json, 'state') ?? 0] ?? 'PENDING';
   }
 
   get roles(): Role[] {
@@ -38,7 +38,7 @@ export class ServiceBody {
   /** Moves on to a state and logs it (`now` in seconds); staying in a state is not logged. */
   enter(state: ServiceState, now: number): void {
     if (this.state === state) return;
-    this.json.state = serviceStates.indexOf(state);
+    this.json.state = SERVICE_STATES.indexOf(state);
     this.log('I', `New state: ${state}`, now);
   }
 
@@ -94,11 +94,11 @@ export class Role {
   }
 
   get state(): RoleState {
-    return (roleStates[numberAt(this.json, 'state') ?? 0] ?? 'PENDING') as RoleState;
+    return (ROLE_STATES[numberAt(this.json, 'state') ?? 0] ?? 'PENDING') as RoleState;
   }
 
   set state(state: RoleState) {
-    this.json.state = roleStates.indexOf(state);
+    this.json.state = ROLE_STATES.indexOf(state);
   }
 
   get cardinality(): number {

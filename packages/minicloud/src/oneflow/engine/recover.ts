@@ -1,10 +1,11 @@
+import type { RoleState } from '@oneflower/opennebula';
 import { Refusal } from '../refusal.ts';
 import type { Role } from './body.ts';
 import { type EngineContext, seconds } from './context.ts';
 import { continueAfterNetworks, deployRoles, proceed, startService } from './deploy.ts';
 import type { LiveService } from './live.ts';
 import { continueScaling, endCooldown } from './scale.ts';
-import { canRecover, isDone, type RoleState } from './states.ts';
+import { canRecover, isDone } from './states.ts';
 import { continueUndeploying, finishUndeploying } from './undeploy.ts';
 import { removeVms, retryVms } from './vms.ts';
 

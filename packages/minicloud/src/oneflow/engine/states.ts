@@ -1,30 +1,4 @@
-/** States of a service by their numbers, as OneFlow's API shows them. */
-export const serviceStates = [
-  'PENDING',
-  'DEPLOYING',
-  'RUNNING',
-  'UNDEPLOYING',
-  'WARNING',
-  'DONE',
-  'FAILED_UNDEPLOYING',
-  'FAILED_DEPLOYING',
-  'SCALING',
-  'FAILED_SCALING',
-  'COOLDOWN',
-  'DEPLOYING_NETS',
-  'UNDEPLOYING_NETS',
-  'FAILED_DEPLOYING_NETS',
-  'FAILED_UNDEPLOYING_NETS',
-  'HOLD',
-] as const;
-export type ServiceState = (typeof serviceStates)[number];
-
-/** States of a role by their numbers: the first eleven of a service's, then HOLD. */
-export const roleStates = [...serviceStates.slice(0, 11), 'HOLD'] as const;
-export type RoleState = Exclude<
-  ServiceState,
-  'DEPLOYING_NETS' | 'UNDEPLOYING_NETS' | `FAILED_${'' | 'UN'}DEPLOYING_NETS`
->;
+import type { ServiceState } from '@oneflower/opennebula';
 
 const transient: readonly ServiceState[] = [
   'DEPLOYING',

@@ -1,5 +1,5 @@
+import { ROLE_STATES, SERVICE_STATES } from '@oneflower/opennebula';
 import { afterEach, expect } from 'vitest';
-import { roleStates, serviceStates } from '../engine/states.ts';
 import { arrayAt, isObject, type JsonObject, objectAt } from '../json.ts';
 import { type Bench, createBench } from './bench.ts';
 
@@ -59,7 +59,7 @@ export function bodyOf(on: Bench, id: number): JsonObject {
 }
 
 export function stateOf(on: Bench, id: number): string {
-  return serviceStates[Number(bodyOf(on, id).state)] ?? '';
+  return SERVICE_STATES[Number(bodyOf(on, id).state)] ?? '';
 }
 
 export function roleOf(on: Bench, id: number, name = 'supernode'): JsonObject {
@@ -68,7 +68,7 @@ export function roleOf(on: Bench, id: number, name = 'supernode'): JsonObject {
 }
 
 export function roleState(on: Bench, id: number, name?: string): string {
-  return roleStates[Number(roleOf(on, id, name).state)] ?? '';
+  return ROLE_STATES[Number(roleOf(on, id, name).state)] ?? '';
 }
 
 export function vmIds(on: Bench, id: number, name?: string): number[] {
