@@ -44,6 +44,16 @@ describe('submitRun', () => {
       message: expect.stringContaining(words),
     });
   });
+
+  it('tells a Flower that is away from one that refuses', async () => {
+    const away = 'Connection to the SuperLink is unavailable. Please check your network connection.';
+    const flwr = `echo '{"success": false, "error-message": "${away}"}'`;
+    await expect(submitRun(await guest(flwr), '/', '/app', [])).rejects.toMatchObject({
+      code: 'run-refused',
+      message: 'Flower did not answer when the run was handed over.',
+      remedy: expect.stringContaining('submit the run again'),
+    });
+  });
 });
 
 describe('what Flower is given', () => {

@@ -87,10 +87,18 @@ export async function submitRun(
   const answer = Answer.safeParse(lastJson(said.out));
   const runId = answer.success && answer.data.success ? answer.data['run-id'] : undefined;
   if (runId) return runId;
-  const words = answer.success ? answer.data['error-message'] : undefined;
+  const words = (answer.success ? answer.data['error-message'] : undefined) ?? (said.error || said.out);
+  if (/SuperLink is unavailable/i.test(words)) {
+    throw new OneFlowerError({
+      code: 'run-refused',
+      message: 'Flower did not answer when the run was handed over.',
+      reason: 'Its process was ended in that moment and is being started again, or has too little CPU.',
+      remedy: 'Look at oneflower run list in half a minute, and submit the run again when it is not there.',
+    });
+  }
   throw new OneFlowerError({
     code: 'run-refused',
-    message: `Flower did not take the run: ${(words ?? (said.error || said.out)).trim().slice(-1000) || 'no word'}`,
+    message: `Flower did not take the run: ${words.trim().slice(-1000) || 'no word'}`,
     reason: 'The app, or a value of its run configuration, is not what Flower accepts.',
     remedy: 'Correct what Flower names and submit the run again.',
   });
