@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { EmbeddedCloud, ownApp, partitionsOf } from '../support/embedded-cloud.ts';
+import { EmbeddedCloud, ownApp, partitionsOf, type ServiceView } from '../support/embedded-cloud.ts';
 import { processesOf } from '../support/processes.ts';
 
 const long = 180_000;
@@ -42,16 +42,23 @@ describe('a federation from nothing to nothing', () => {
   });
 
   it('grows and shrinks, and every partition is held by one node', { timeout: long }, async () => {
-    await cloud.document('scale', 'sensors', '3', '--wait');
-    await expect.poll(async () => partitionsOf(await cloud.status('sensors')), patient).toEqual([0, 1, 2]);
-    await expect.poll(async () => (await cloud.status('sensors')).state, patient).toBe('RUNNING');
-    await cloud.document('scale', 'sensors', '2', '--wait');
+    const scaled = async (nodes: number): Promise<ServiceView> => {
+      await cloud.document('scale', 'sensors', String(nodes), '--wait');
+      // Nodes that stay are told the new number of partitions; OneFlow rests a few seconds before it scales again.
+      await expect.poll(async () => partitionsOf(await cloud.status('sensors')), patient).toHaveLength(nodes);
+      await expect.poll(async () => (await cloud.status('sensors')).state, patient).toBe('RUNNING');
+      return cloud.status('sensors');
+    };
+    const three = await scaled(3);
+    expect(partitionsOf(three)).toEqual([0, 1, 2]);
     // OneFlow takes off the oldest node; the others keep what they have.
-    await expect.poll(async () => partitionsOf(await cloud.status('sensors')), patient).toEqual([1, 2]);
-    // OneFlow rests a few seconds before it scales again.
-    await expect.poll(async () => (await cloud.status('sensors')).state, patient).toBe('RUNNING');
-    await cloud.document('scale', 'sensors', '3', '--wait');
-    await expect.poll(async () => partitionsOf(await cloud.status('sensors')), patient).toEqual([0, 1, 2]);
+    const oldest = three.vms.find(({ role }) => role === 'supernode');
+    const two = await scaled(2);
+    expect(two.vms.map(({ id }) => id)).not.toContain(oldest?.id);
+    expect(partitionsOf(two)).toEqual([0, 1, 2].filter(partition => partition !== oldest?.partitionId));
+    // What it held goes to the next one that comes.
+    const newest = (await scaled(3)).vms.at(-1);
+    expect(newest?.partitionId).toBe(oldest?.partitionId);
     const { stderr, code } = await cloud.run('run', 'submit', 'sensors', ownApp, '-c', 'nodes=3', '--wait');
     expect(code, stderr).toBe(0);
     expect((await cloud.run('run', 'logs', 'sensors')).stdout).toContain('round 1: partitions [0, 1, 2]');

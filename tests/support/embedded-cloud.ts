@@ -124,10 +124,10 @@ export class EmbeddedCloud {
   }
 }
 
-/** The partitions that the nodes of a service hold, if all of them are ready. */
-export function partitionsOf({ vms }: ServiceView): number[] | 'not ready' {
+/** The partitions that the nodes of a service hold; none unless all of them are ready. */
+export function partitionsOf({ vms }: ServiceView): number[] {
   const nodes = vms.filter(({ role }) => role === 'supernode');
-  if (nodes.some(({ ready }) => !ready)) return 'not ready';
+  if (nodes.some(({ ready }) => !ready)) return [];
   return nodes.map(({ partitionId }) => partitionId ?? -1).sort((a, b) => a - b);
 }
 
