@@ -273,6 +273,17 @@ describe('runs and models', () => {
     expect((await stage.run('deploy', 'sensors')).code).toBe(0);
   });
 
+  it('that failed say why wherever they are shown', async () => {
+    const details = 'The run was lost.';
+    stage.operator.runs = [runSummary({ status: 'failed', details, endedAt: '2026-01-01T00:00:01Z' })];
+    expect((await stage.run('run', 'list')).stdout).toContain(`Run 7: ${details}\n`);
+    const watched = await stage.run('run', 'watch');
+    expect(watched.stdout).toBe(`Run 7 is failed (${details}).\n`);
+    expect(watched.code).toBe(1);
+    stage.operator.status.run = stage.operator.runs[0] ?? null;
+    expect((await stage.run('status', 'sensors')).stdout).toContain(`${details}\n`);
+  });
+
   it('are listed, followed, stopped and read', async () => {
     const { operator } = stage;
     operator.runs = [

@@ -35,9 +35,10 @@ function renderService(service: ServiceStatus): string {
     parts.push(`Flower ${flower.flowerVersion}, TLS ${flower.tls ? 'on' : 'off'}, use case ${flower.useCase}`);
     if (flower.waitingFor !== null) parts.push(`Waiting for: ${flower.waitingFor}`);
     if (flower.run) {
-      const { runId, status: state, round, rounds, metrics } = flower.run;
+      const { runId, status: state, round, rounds, metrics, details } = flower.run;
       const told = formatMetrics(metrics);
       parts.push(`Run ${runId}: ${state}, round ${round} of ${rounds ?? '?'}${told === '' ? '' : ` (${told})`}`);
+      if (state === 'failed' && details !== flower.waitingFor) parts.push(details);
     }
   } else if (service.flowerUnknown !== null) {
     parts.push(`SuperLink not asked: ${service.flowerUnknown}`);

@@ -22,7 +22,9 @@ export const list: CommandSpec = {
       formatMetrics(run.metrics),
     ]);
     const head = ['RUN', 'APP', 'STATUS', 'ROUND', 'STARTED', 'MODEL', 'METRICS'];
-    const text = runs.length === 0 ? 'There are no runs.\n' : `${safe(renderTable(head, rows))}\n`;
+    const why = runs.filter(run => run.status === 'failed' && run.details !== '');
+    const lines = [renderTable(head, rows), ...why.map(run => `Run ${run.runId}: ${run.details}`)];
+    const text = runs.length === 0 ? 'There are no runs.\n' : `${safe(lines.join('\n'))}\n`;
     return { document: { runs }, text };
   },
 };
