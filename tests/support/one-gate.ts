@@ -11,8 +11,8 @@ export type OneGateMood = 'well' | 'refuses' | 'crashes' | 'hangs' | 'garbage';
 /** OneGate and the service behind it, over real HTTP, with a record of all that was asked. */
 export interface OneGate {
   mood: OneGateMood;
-  /** What a VM's CONTEXT says of OneGate; the VM is put into the service. */
-  contextOf(vmId: number, role: RoleName): Record<string, string>;
+  /** What a VM's CONTEXT says of OneGate; the VM is put into the service of that name. */
+  contextOf(vmId: number, role: RoleName, service?: string): Record<string, string>;
   tokenOf(vmId: number): string;
   /** Requests of a VM so far, as `METHOD PATH`. */
   requests(vmId: number): string[];
@@ -24,6 +24,7 @@ export interface OneGate {
 }
 
 interface Vm {
+  service: string;
   role: RoleName;
   requests: string[];
   puts: Record<string, string>[];
@@ -39,8 +40,8 @@ export async function startOneGate(address: string): Promise<OneGate> {
   const attributes = (vmId: number) => Object.assign({}, ...(vms.get(vmId)?.puts ?? []));
   const gate: OneGate = {
     mood: 'well',
-    contextOf(vmId, role) {
-      vms.set(vmId, vms.get(vmId) ?? { role, requests: [], puts: [] });
+    contextOf(vmId, role, service = 'flower') {
+      vms.set(vmId, vms.get(vmId) ?? { service, role, requests: [], puts: [] });
       return { VMID: String(vmId), ONEGATE_ENDPOINT: endpoint };
     },
     tokenOf: vmId => `token-of-${vmId}`,
@@ -66,20 +67,20 @@ export async function startOneGate(address: string): Promise<OneGate> {
     else if (request.method === 'PUT') {
       vm.puts.push(readAttributes(body));
       response.end();
-    } else response.end(JSON.stringify(service()));
+    } else response.end(JSON.stringify(documentOf(vm.service)));
   }
 
   /** The extended form: each VM with its attributes. */
-  function service(): unknown {
+  function documentOf(service: string): unknown {
     const roles = (Object.keys(roleNames) as RoleName[]).map(name => {
-      const members = [...vms].filter(([, vm]) => vm.role === name);
+      const members = [...vms].filter(([, vm]) => vm.service === service && vm.role === name);
       const nodes = members.map(([vmId]) => ({
         deploy_id: vmId,
         vm_info: { VM: { ID: String(vmId), NAME: `${name}-${vmId}`, USER_TEMPLATE: attributes(vmId) } },
       }));
       return { name, cardinality: nodes.length, state: 2, nodes };
     });
-    return { SERVICE: { name: 'flower', id: '1', state: 2, roles } };
+    return { SERVICE: { name: service, id: '1', state: 2, roles } };
   }
 
   return gate;
