@@ -71,7 +71,7 @@ describe('tail', () => {
     await symlink(`${file}.other`, file);
     await tail.poll();
     await rm(file);
-    execFileSync('mkfifo', [file]);
+    execFileSync('/usr/bin/mkfifo', [file]);
     await tail.poll();
     expect(rounds()).toEqual([]);
   });
