@@ -1,7 +1,9 @@
+import { boot } from './boot.ts';
+import { cloud } from './cloud.ts';
+import { gate } from './gate.ts';
 import { help } from './help.ts';
+import { memory } from './memory.ts';
 import type { Bench } from './types.ts';
 
-export type { Figure } from './types.ts';
-
 /** Every bench by its name on the command line. */
-export const benches: Record<string, Bench> = { help };
+export const benches: Record<string, Bench> = { boot, memory, gate, cloud, help };

@@ -1,3 +1,5 @@
+import type { Software } from '../../packages/cli/src/runtime/index.ts';
+
 /** One number that a bench prints. */
 export interface Figure {
   name: string;
@@ -6,8 +8,19 @@ export interface Figure {
   goal?: string;
 }
 
+/** What a bench works with. */
+export interface BenchContext {
+  /** Python with Flower. */
+  python: string;
+  /** What guests run. */
+  software: Software;
+  /** A program of Flower's, by its name. */
+  flower(program: string): string;
+  say(message: string): void;
+}
+
 /** Something measured side by side with what it is compared to, in one run. */
 export interface Bench {
   what: string;
-  run: (context: { python: string; say: (message: string) => void }) => Promise<Figure[]>;
+  run: (context: BenchContext) => Promise<Figure[]>;
 }
