@@ -15,7 +15,7 @@ import {
 import { type BootOutcome, type BootSurroundings, runSteps } from './boot/engine.ts';
 import { type SuperNodeActions, superNodeSteps } from './boot/supernode-steps.ts';
 import { checkReadable } from './data-folder.ts';
-import { decideTrust, type Trust } from './discovery/decide.ts';
+import { chooseJoinToken, decideTrust, type Trust } from './discovery/decide.ts';
 import { discover, type Found } from './discovery/discover.ts';
 import { failure } from './failure.ts';
 import { writeFileAtomic } from './files.ts';
@@ -27,6 +27,7 @@ import { runReadyScript } from './publication/ready-script.ts';
 import { Replaceable } from './replaceable.ts';
 import type { RoleMachine } from './role.ts';
 import { createSiteClient, nodeRemoved, type SiteClient } from './site/index.ts';
+import { createStuckCheck } from './stuck-flower.ts';
 import { type WatchedNode, watchNode } from './supernode-watch.ts';
 import { type FlowerSetting, nodeConfigWith, superNodePort, superNodeProcesses } from './supervision/flower.ts';
 import { startFailed } from './supervision/supervisor.ts';
@@ -53,9 +54,12 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   #knownCa: string | undefined;
   /** The last loss of Flower of which it was said that its key will be refused for a while. */
   #saidRefused: number | 'boot' | undefined;
+  readonly #stuck: ReturnType<typeof createStuckCheck>;
 
   constructor(guest: Guest) {
     this.guest = guest;
+    const startedAt = () => guest.supervisor.state(flowerProcess)?.startedAt;
+    this.#stuck = createStuckCheck(guest.clock, { startedAt, startAnew: () => this.#restartFlower() });
   }
 
   boot(surroundings: BootSurroundings, signal: AbortSignal): Promise<BootOutcome> {
@@ -98,8 +102,7 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   async enrol(): Promise<void> {
     const { settings, context, release } = this.guest;
     const caPem = this.#trust?.mode === 'tls' ? this.#trust.caPem : undefined;
-    const joinToken = settings.FL_JOIN_TOKEN || this.#advertised.joinToken;
-    if (!joinToken) throw joinTokenMissing();
+    const joinToken = chooseJoinToken(settings.FL_JOIN_TOKEN, this.#advertised);
     const options = { endpoint: this.gateAddress, caPem, joinToken };
     const site = await this.#site.ensure(options, async () => createSiteClient(options));
     const given = parseNodeConfig(settings.FL_NODE_CONFIG)?.['partition-id'];
@@ -177,9 +180,7 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   }
 
   async stop(): Promise<void> {
-    await this.guest.supervisor.stop();
-    // Flower was asked to end and has told the SuperLink: its key is free.
-    await rm(this.#sessionFile, { force: true });
+    await this.#stopFlower();
     await this.#site.close();
   }
 
@@ -220,7 +221,19 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   async askState(phase: 'starting' | 'running' | 'failed', error: string | null): Promise<StateResponse> {
     const site = this.#site.value;
     if (!site) throw failure('superlink_unreachable', `There is no connection to ${formatHostPort(this.gateAddress)}.`);
-    return site.state(this.enrolment.nodeToken, { phase, restarts: this.restarts, error });
+    return this.#stuck(site.state(this.enrolment.nodeToken, { phase, restarts: this.restarts, error }));
+  }
+
+  async #restartFlower(): Promise<void> {
+    this.guest.log.warning('Flower runs but does not come back to the SuperLink: it is started anew.');
+    await this.#stopFlower();
+    await this.startFlower();
+  }
+
+  /** Flower that was asked to end has told the SuperLink: its key is free. */
+  async #stopFlower(): Promise<void> {
+    await this.guest.supervisor.stop();
+    await rm(this.#sessionFile, { force: true });
   }
 
   get #publicKey(): string {
@@ -283,11 +296,4 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
       'Flower was killed on this node: the SuperLink refuses its key until the old session has timed out, about a minute. Trying until then.',
     );
   }
-}
-
-function joinTokenMissing(): OneFlowerError {
-  return failure('enrolment_refused', 'There is no join token to ask for enrolment with.', {
-    reason: 'FL_JOIN_TOKEN is empty and the SuperLink has published none.',
-    remedy: 'Set FL_JOIN_TOKEN to that of the SuperLink.',
-  });
 }

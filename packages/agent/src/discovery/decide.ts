@@ -107,6 +107,20 @@ export function decideTrust(tlsEnabled: boolean, givenCa: string, advertised: Ad
   throw failure('trust_missing', `There is no CA certificate for the SuperLink at ${advertised.endpoint}.`);
 }
 
+/**
+ * The token to ask for enrolment with: the operator's, else the one that was published.
+ *
+ * @throws OneFlowerError `enrolment_refused`
+ */
+export function chooseJoinToken(given: string, { joinToken }: Pick<Advertised, 'joinToken'>): string {
+  const token = given || joinToken;
+  if (token) return token;
+  throw failure('enrolment_refused', 'There is no join token to ask for enrolment with.', {
+    reason: 'FL_JOIN_TOKEN is empty and the SuperLink has published none.',
+    remedy: 'Set FL_JOIN_TOKEN to that of the SuperLink.',
+  });
+}
+
 function insecureWarning({ tls }: Advertised): string | undefined {
   if (tls?.toUpperCase() !== 'YES') return undefined;
   return [
