@@ -61,6 +61,19 @@ describe('publisher', () => {
     },
   );
 
+  it('sets right what somebody else has changed, and says so', async () => {
+    const { gate, clock, lines, publisher } = await world();
+    await publisher.publish({ FL_READY: 'YES', FL_ENDPOINT: '10.0.0.5:9092', FL_ERROR: '' });
+    gate.attributes.FL_ENDPOINT = '10.6.6.6:9092';
+    await advance(clock, () => gate.puts.length > 1);
+    expect(gate.puts.at(-1)).toEqual({ FL_ENDPOINT: '10.0.0.5:9092' });
+    expect(lines.join()).toContain('Somebody else has changed attributes of this VM (FL_ENDPOINT)');
+    await advance(clock, () => gate.requests.filter(request => request === 'GET /vm').length > 2);
+    expect(gate.puts).toHaveLength(2);
+    publisher.stop();
+    expect(clock.waiting).toBe(0);
+  });
+
   it('does without OneGate', async () => {
     const clock = new FakeClock();
     const publisher = createPublisher(undefined, clock, keptLog(clock).log);

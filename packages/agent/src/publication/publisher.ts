@@ -1,9 +1,10 @@
 import { type AttributeName, type Clock, isOneFlowerError, messageOf, type Timer } from '@oneflower/contract';
 import type { Log } from '../log/log.ts';
 
-/** What is needed of OneGate to publish: one request that sets attributes of the own VM. */
+/** What is needed of OneGate: one request that sets attributes of the own VM, and one that reads them. */
 export interface AttributeStore {
   publish(attributes: Readonly<Record<string, string>>): Promise<void>;
+  vm(): Promise<{ userTemplate: Readonly<Record<string, unknown>> }>;
 }
 
 /** READY is OneFlow's, not ours; all others are in the contract. */
@@ -24,14 +25,18 @@ export interface Publisher {
 
 const firstPauseMs = 2000;
 const longestPauseMs = 60_000;
+/** Any VM of the service may write into its siblings (OneGate's default): what stands there is looked at again. */
+const checkEveryMs = 60_000;
 
 /** Publishes through `store`, if there is one. */
 export function createPublisher(store: AttributeStore | undefined, clock: Clock, log: Log): Publisher {
   let wanted: Attributes = {};
   let published: Attributes = {};
   let retry: Timer | undefined;
+  let check: Timer | undefined;
   let pauseMs = firstPauseMs;
   let complained = false;
+  let stopped = false;
   let sending: Promise<boolean> = Promise.resolve(true);
 
   async function send(): Promise<boolean> {
@@ -55,7 +60,22 @@ export function createPublisher(store: AttributeStore | undefined, clock: Clock,
 
   function queue(): Promise<boolean> {
     sending = sending.then(send, send);
+    check ??= store && clock.after(checkEveryMs, () => void compare());
     return sending;
+  }
+
+  /** Publishes again what somebody else has changed. A OneGate that is away is the sender's to complain of. */
+  async function compare(): Promise<void> {
+    check = undefined;
+    await sending;
+    const before = published;
+    const there = (await store?.vm().catch(() => undefined))?.userTemplate;
+    const changed = there && published === before ? differing(before, there) : [];
+    if (changed.length > 0) {
+      log.warning(`Somebody else has changed attributes of this VM (${changed.join(', ')}); they are set right.`);
+      published = Object.fromEntries(Object.entries(before).filter(([name]) => !changed.includes(name)));
+    }
+    if (!stopped) await queue();
   }
 
   function complain(error: unknown): void {
@@ -71,8 +91,19 @@ export function createPublisher(store: AttributeStore | undefined, clock: Clock,
       return queue();
     },
     published: () => published,
-    stop: () => retry?.cancel(),
+    stop() {
+      stopped = true;
+      retry?.cancel();
+      check?.cancel();
+    },
   };
+}
+
+/** Names of what was published and does not stand there. OneGate shows an empty attribute as absent or empty. */
+function differing(published: Attributes, there: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(published)
+    .filter(([name, value]) => (there[name] ?? '') !== value)
+    .map(([name]) => name);
 }
 
 function difference(wanted: Attributes, published: Attributes): Attributes {

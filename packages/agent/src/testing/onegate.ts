@@ -11,6 +11,8 @@ export interface FakeOneGate {
   endpoint: string;
   /** Attributes that were set, request by request. */
   puts: Record<string, string>[];
+  /** Attributes of the VM as they stand now. */
+  attributes: Record<string, string>;
   /** All requests as `METHOD PATH`. */
   requests: string[];
   mood: OneGateMood;
@@ -25,6 +27,7 @@ export async function fakeOneGate(): Promise<FakeOneGate> {
   const gate: FakeOneGate = {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     puts: [],
+    attributes: {},
     requests: [],
     mood: 'well',
     service: undefined,
@@ -43,8 +46,14 @@ export async function fakeOneGate(): Promise<FakeOneGate> {
     if (gate.mood === 'crashes') return void response.writeHead(500).end('Internal server error');
     if (gate.mood === 'garbage') return void response.end('<html>{]');
     if (request.method === 'PUT') {
-      gate.puts.push(readAttributes(Buffer.concat(parts).toString('utf8')));
+      const attributes = readAttributes(Buffer.concat(parts).toString('utf8'));
+      gate.puts.push(attributes);
+      Object.assign(gate.attributes, attributes);
       response.end();
+      return;
+    }
+    if (request.url === '/vm') {
+      response.end(JSON.stringify({ VM: { ID: '7', NAME: 'guest', USER_TEMPLATE: gate.attributes } }));
       return;
     }
     if (gate.service === undefined) response.writeHead(400).end('Empty or invalid SERVICE_ID');
