@@ -86,6 +86,8 @@ describe('a cloud that cannot be used', () => {
     const run = (...words: string[]) => runCommandLine({ environment, folder: home }, ...words, '--json');
     const none = await run('status');
     expect([codeOf(none), none.code]).toEqual(['cloud-none', 3]);
+    const wrongAnyway = await run('deploy', '--set', 'FL_NUM_ROUNDS=0');
+    expect([codeOf(wrongAnyway), wrongAnyway.code]).toEqual(['variables-invalid', 2]);
     const embedded = await run('status', '--cloud', 'embedded');
     expect([codeOf(embedded), embedded.code]).toEqual(['cloud-unknown', 3]);
     expect(embedded.stderr).toContain('oneflower cloud start');

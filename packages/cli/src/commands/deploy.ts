@@ -74,8 +74,10 @@ async function readValues(file: string): Promise<GivenValues> {
 }
 
 async function deployNow(input: CommandInput, request: DeployRequest): Promise<CommandResult> {
-  const { deployService, homeFolder } = await import('@oneflower/control');
+  const { deployService, homeFolder, planService } = await import('@oneflower/control');
   const { context, reporter } = input;
+  // What is wrong with the request is said before any cloud is asked.
+  planService({ ...request, operatorTokenHash: '' });
   const result = await deployService(
     {
       cloud: await openCloud(input),

@@ -6,8 +6,8 @@ import { digest } from './digest.ts';
 export type ObjectId = number | string;
 
 const sizes: Record<Role, { cpu: number; vcpu: number; memory: number }> = {
-  superlink: { cpu: 1, vcpu: 2, memory: 2048 },
-  supernode: { cpu: 1, vcpu: 2, memory: 2048 },
+  superlink: { cpu: 1, vcpu: 2, memory: 4096 },
+  supernode: { cpu: 1, vcpu: 2, memory: 4096 },
 };
 
 /** What every VM of a service has in its CONTEXT; OpenNebula fills in the key of the user who deploys. */
@@ -34,7 +34,8 @@ export function planVmTemplates(imageId: ObjectId): VmTemplatePlan[] {
       VCPU: String(vcpu),
       MEMORY: String(memory),
       DISK: [{ IMAGE_ID: String(imageId) }],
-      GRAPHICS: { TYPE: 'VNC', LISTEN: '0.0.0.0' },
+      // OpenNebula reaches the console over the host's network: not without a password.
+      GRAPHICS: { TYPE: 'VNC', LISTEN: '0.0.0.0', RANDOM_PASSWD: 'YES' },
       OS: { ARCH: 'x86_64' },
       CONTEXT: { ...platformContext },
     };
