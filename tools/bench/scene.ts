@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { endProcesses, guestMark, processesOf } from '../../packages/agent/src/supervision/processes.ts';
 import { sleep, systemClock } from '../../packages/contract/src/index.ts';
 
@@ -53,7 +53,8 @@ export class Scene {
       cwd: this.folder,
       env: {
         ...{
-          PATH: process.env.PATH,
+          // Flower's programs start one another by name.
+          PATH: `${dirname(file)}:${process.env.PATH}`,
           HOME: this.folder,
           TMPDIR: join(this.folder, 'tmp'),
           PYTHONDONTWRITEBYTECODE: '1',

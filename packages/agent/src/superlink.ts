@@ -39,6 +39,8 @@ import { type FlowerSetting, superLinkPorts, superLinkProcesses } from './superv
 import { startFailed } from './supervision/supervisor.ts';
 
 const flowerProcess = 'flower-superlink';
+/** Starting takes Flower about two seconds: its VM is not to wait noticeably longer. */
+const healthPauseMs = 25;
 /** Flower that ends so often within one boot step does not start. */
 const toleratedRestarts = 3;
 
@@ -129,7 +131,7 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
     while (!(await this.control.health())) {
       const state = supervisor.state(flowerProcess);
       if (state && state.restarts - before >= toleratedRestarts) throw startFailed(flowerProcess, state);
-      await sleep(clock, 100, signal);
+      await sleep(clock, healthPauseMs, signal);
     }
   }
 

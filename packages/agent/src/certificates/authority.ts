@@ -2,7 +2,8 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stateWriteFailed, writeFileAtomic } from '../files.ts';
-import { issueCa, type KeyPair } from './issue.ts';
+import type { KeyPair } from './issue.ts';
+import type { Issuer } from './issuer.ts';
 
 export interface Authority extends KeyPair {
   warnings: string[];
@@ -16,7 +17,7 @@ const lastDays = 30 * 24 * 3600 * 1000;
  *
  * @throws OneFlowerError `state_write_failed`
  */
-export async function ensureAuthority(directory: string, now: number): Promise<Authority> {
+export async function ensureAuthority(directory: string, now: number, issuer: Issuer): Promise<Authority> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await chmod(directory, 0o700);
@@ -26,7 +27,7 @@ export async function ensureAuthority(directory: string, now: number): Promise<A
   const existing = await readPair(directory);
   const trouble = existing && troubleWith(existing, now);
   if (existing && trouble === undefined) return { ...existing, warnings: [] };
-  const made = await issueCa(now);
+  const made = await issuer.issue({ kind: 'ca', now });
   // The key first: a certificate without its key would be taken for a CA that has lost it.
   await writeFileAtomic(join(directory, 'ca.key'), made.keyPem, { mode: 0o600 });
   await writeFileAtomic(join(directory, 'ca.crt'), made.certificatePem, { mode: 0o644 });

@@ -4,7 +4,8 @@ import { isOneFlowerError, messageOf } from '@oneflower/contract';
 import { ensureAuthority } from './authority.ts';
 import { tlsSetupFailed } from './failure.ts';
 import { checkGiven } from './given.ts';
-import { fingerprintOf, issueLeaf } from './issue.ts';
+import { fingerprintOf } from './issue.ts';
+import { createIssuer, type Issuer } from './issuer.ts';
 import { hasExactly, isUsable, leafNames } from './names.ts';
 import { type CertificateSet, readSet, setFiles, writeSet } from './store.ts';
 import type { CertificateMaterial, CertificateName, CertificateRequest, Certificates } from './types.ts';
@@ -23,15 +24,18 @@ const renewBefore = 30 * 24 * 3600 * 1000;
  * disk refuses.
  */
 export async function ensureCertificates(request: CertificateRequest): Promise<Certificates> {
+  const issuer = createIssuer();
   try {
-    return request.given ? await useGiven(request) : await useOwn(request);
+    return request.given ? await useGiven(request, issuer) : await useOwn(request, issuer);
   } catch (error) {
     if (isOneFlowerError(error)) throw error;
     throw tlsSetupFailed(`The certificates could not be made: ${messageOf(error)}.`, 'environment', error);
+  } finally {
+    issuer.close();
   }
 }
 
-async function useGiven(request: CertificateRequest): Promise<Certificates> {
+async function useGiven(request: CertificateRequest, issuer: Issuer): Promise<Certificates> {
   const { given, names, clock, certsDirectory, owner } = request;
   if (!given) throw tlsSetupFailed('No certificates are given.', 'bug');
   const checked = checkGiven(given, names, clock.now());
@@ -39,7 +43,7 @@ async function useGiven(request: CertificateRequest): Promise<Certificates> {
   const before = await readSet(certsDirectory);
   const changed = !before || before.ca !== set.ca || before.certificate !== set.certificate || before.key !== set.key;
   if (changed) await writeSet(certsDirectory, set, owner);
-  const own = await useOwn({ ...request, given: undefined, certsDirectory: join(certsDirectory, ownFolder) });
+  const own = await useOwn({ ...request, given: undefined, certsDirectory: join(certsDirectory, ownFolder) }, issuer);
   return {
     ...describe(certsDirectory, set),
     flower: own,
@@ -49,15 +53,15 @@ async function useGiven(request: CertificateRequest): Promise<Certificates> {
   };
 }
 
-async function useOwn(request: CertificateRequest): Promise<Certificates> {
+async function useOwn(request: CertificateRequest, issuer: Issuer): Promise<Certificates> {
   const { certsDirectory, caDirectory, clock, owner } = request;
   const unusable = request.names.find(name => !isUsable(name));
   if (unusable) throw tlsSetupFailed(`"${unusable.value}" cannot stand in a certificate.`, 'user');
   const names = leafNames(request.names);
-  const authority = await ensureAuthority(caDirectory, clock.now());
+  const authority = await ensureAuthority(caDirectory, clock.now(), issuer);
   const before = await readSet(certsDirectory);
   const keep = before !== undefined && fits(before, authority.certificatePem, names, clock.now());
-  const set = keep ? before : await issueSet(authority, names, clock.now());
+  const set = keep ? before : await issueSet(authority, names, clock.now(), issuer);
   if (!keep) await writeSet(certsDirectory, set, owner);
   const renewAt = Date.parse(new X509Certificate(set.certificate).validTo) - renewBefore;
   return { ...describe(certsDirectory, set), renewAt, changed: !keep, warnings: authority.warnings };
@@ -67,8 +71,10 @@ async function issueSet(
   authority: { certificatePem: string; keyPem: string },
   names: readonly CertificateName[],
   now: number,
+  issuer: Issuer,
 ): Promise<CertificateSet> {
-  const leaf = await issueLeaf(authority, names, now);
+  const ca = { certificatePem: authority.certificatePem, keyPem: authority.keyPem };
+  const leaf = await issuer.issue({ kind: 'leaf', ca, names, now });
   return { ca: authority.certificatePem, certificate: leaf.certificatePem, key: leaf.keyPem };
 }
 
