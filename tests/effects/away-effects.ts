@@ -12,6 +12,9 @@ export const awayEffects = {
     const { plain } = await scene.away();
     await until('Flower has given up', () => hasGivenUp(plain.retryingNode));
     expect(await hasGivenUp(plain.node)).toBe(false);
+    if (process.env.ONEFLOWER_FULL !== '1') return;
+    await plain.superLink.guest.start();
+    await until('Flower, started anew, is let in again', () => hasJoinedTwice(plain.retryingNode), 300_000);
   },
 
   async FL_MAX_WAIT_TIME(scene) {
@@ -27,4 +30,9 @@ export const awayEffects = {
 /** Flower 1.41 says so and no more: its process lives on, without a connection. */
 async function hasGivenUp({ guest }: Member): Promise<boolean> {
   return (await guest.log()).includes('Giving up reconnection');
+}
+
+/** Flower says its id whenever the SuperLink has let it in. */
+async function hasJoinedTwice({ guest }: Member): Promise<boolean> {
+  return (await guest.log()).split('SuperNode ID: ').length > 2;
 }

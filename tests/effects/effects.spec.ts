@@ -18,14 +18,19 @@ const effects = {
 /** Flower is slow to start, and the releases of the full run are installed. */
 const longest = process.env.ONEFLOWER_FULL === '1' ? 600_000 : 240_000;
 
-let scene: Scene;
+let scene: Scene | undefined;
 
 beforeAll(async () => {
   scene = await Scene.open();
 });
 
-afterAll(() => scene.close());
+afterAll(() => scene?.close(), 120_000);
 
 describe('the effect of each context variable', () => {
-  for (const [name, effect] of Object.entries(effects)) it(name, () => effect(scene), longest);
+  for (const [name, effect] of Object.entries(effects)) it(name, () => effect(opened(scene)), longest);
 });
+
+function opened(scene: Scene | undefined): Scene {
+  if (scene) return scene;
+  throw new Error('The scene was not opened');
+}
