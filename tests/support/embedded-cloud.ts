@@ -84,10 +84,10 @@ export class EmbeddedCloud {
     return services[0];
   }
 
-  /** Where the cloud is reached, and its administrator's `user:password`. */
-  get access(): { xmlrpc: string; oneflow: string; session: string } {
-    const { xmlrpc, oneflow, authFile } = JSON.parse(readFileSync(join(this.home, 'clouds', 'embedded.json'), 'utf8'));
-    return { xmlrpc, oneflow, session: readFileSync(authFile, 'utf8').trim() };
+  /** Where the cloud is reached, and the file with its administrator's `user:password`. */
+  get access(): { xmlrpc: string; oneflow: string; authFile: string; session: string } {
+    const saved = JSON.parse(readFileSync(join(this.home, 'clouds', 'embedded.json'), 'utf8'));
+    return { ...saved, session: readFileSync(saved.authFile, 'utf8').trim() };
   }
 
   /** oned, as the embedded cloud's own administrator. */
