@@ -26,6 +26,9 @@ export async function bundleAgent(notify: Notify): Promise<string> {
     legalComments: 'none',
     logLevel: 'error',
     plugins: [withoutTranslations],
+    // Its text stays in memory; the names stay for the sake of stack traces.
+    minifyWhitespace: true,
+    minifySyntax: true,
     // Some dependencies are CommonJS and call require() for Node's own modules.
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",

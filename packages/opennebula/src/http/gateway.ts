@@ -1,6 +1,6 @@
 import { type Clock, sleep, systemClock } from '@oneflower/contract';
 import { CloudFailure, type CloudServer } from '../failure.ts';
-import { fetchTransport } from './fetch.ts';
+import { connectionTransport } from './connection.ts';
 import { type Limiter, unlimited } from './limit.ts';
 import { type HttpAnswer, type HttpRequest, type HttpTransport, TransportError } from './transport.ts';
 
@@ -42,7 +42,7 @@ export type Gateway = <Result>(call: GatewayCall<Result>) => Promise<Result>;
 /** Sends calls to one server with deadlines and retries; `limit` holds back single tries, not the waits in between. */
 export function createGateway(server: CloudServer, options: ClientOptions, limit: Limiter = unlimited): Gateway {
   const { clock = systemClock, retry = DEFAULT_RETRY, random = Math.random, signal } = options;
-  const { transport = fetchTransport(), timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { transport = connectionTransport(), timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const attempt = createAttempt({ server, clock, transport, timeoutMs, signal });
   return async call => {
     for (let tried = 1; ; tried++) {

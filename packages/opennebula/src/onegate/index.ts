@@ -1,6 +1,6 @@
 /** OneGate alone, for the agent in the guest: this entry pulls no XML. */
 export * from '../failure.ts';
-export { fetchTransport } from '../http/fetch.ts';
+export { connectionTransport } from '../http/connection.ts';
 export type { ClientOptions, RetryPolicy } from '../http/gateway.ts';
 export type { HttpAnswer, HttpRequest, HttpTransport } from '../http/transport.ts';
 export { TransportError } from '../http/transport.ts';
