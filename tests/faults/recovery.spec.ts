@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedCloud, ownApp, type ServiceView } from '../support/embedded-cloud.ts';
 import { listen } from '../support/network.ts';
 import { findProcess } from '../support/processes.ts';
+import { until } from '../support/until.ts';
 
 const long = 240_000;
 const patient = { timeout: 150_000, interval: 1000 };
@@ -64,9 +65,10 @@ describe('a service', () => {
     const runId = await submit('rounds=100', 'round-seconds=1');
     await atWork(1);
     const orphan = await pidOf(superLink, 'flwr-serverapp');
-    const watched = cloud.run('run', 'watch', 'victim');
+    const watch = cloud.begin('run', 'watch', 'victim');
+    await until('the run is followed', () => watch.said.stderr !== '');
     process.kill(await pidOf(superLink, 'flower-superlink'), 'SIGKILL');
-    const { code, stdout, stderr } = await watched;
+    const { code, stdout, stderr } = await watch.ended;
     expect(code).toBe(1);
     expect(stderr).toContain('flower-superlink ended (SIGKILL)');
     const lost = /The run was lost because its ServerApp ended without a word.*Submit it again/;

@@ -51,21 +51,27 @@ export class EmbeddedCloud {
 
   /** Runs `oneflower WORDS`. */
   run(...words: string[]): Promise<Finished> {
-    return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [program, ...words], {
-        cwd: this.home,
-        env: { ...process.env, ONEFLOWER_HOME: this.home, HOME: this.home, NO_COLOR: '1' },
-        stdio: ['ignore', 'pipe', 'pipe'],
+    return this.begin(...words).ended;
+  }
+
+  /** Begins to run `oneflower WORDS`; what it says can be looked at meanwhile. */
+  begin(...words: string[]): { said: Omit<Finished, 'code'>; ended: Promise<Finished> } {
+    const child = spawn(process.execPath, [program, ...words], {
+      cwd: this.home,
+      env: { ...process.env, ONEFLOWER_HOME: this.home, HOME: this.home, NO_COLOR: '1' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const said = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (text: string) => {
+        said[name] += text;
       });
-      const said = { stdout: '', stderr: '' };
-      for (const name of ['stdout', 'stderr'] as const) {
-        child[name].setEncoding('utf8').on('data', (text: string) => {
-          said[name] += text;
-        });
-      }
+    }
+    const ended = new Promise<Finished>((resolve, reject) => {
       child.once('error', reject);
       child.once('close', code => resolve({ code: code ?? 1, ...said }));
     });
+    return { said, ended };
   }
 
   /**
