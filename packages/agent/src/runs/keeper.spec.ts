@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FakeClock, OneFlowerError, validate } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
@@ -17,7 +17,7 @@ function flowerRun(changes: Partial<FlowerRun> = {}): FlowerRun {
   } as FlowerRun;
 }
 
-async function world(values: Record<string, string> = {}) {
+async function surroundings(values: Record<string, string> = {}) {
   const clock = new FakeClock();
   const { log, lines } = keptLog(clock);
   const layout = layoutOf(await temporaryFolder(), '/opt/oneflower');
@@ -27,7 +27,10 @@ async function world(values: Record<string, string> = {}) {
     runs: [] as FlowerRun[],
     online: 0,
     submitted: 0,
+    handingOver: Promise.resolve(),
     refuse: undefined as Error | undefined,
+    /** Flower has the run, but its answer is lost. */
+    refusesLate: false,
   };
   const { settings } = validate({ FL_USE_CASE: 'anomaly-detection', FL_MIN_AVAILABLE_CLIENTS: '2', ...values });
   const open = () =>
@@ -39,14 +42,21 @@ async function world(values: Record<string, string> = {}) {
       onlineNodes: () => outside.online,
       async submitUseCase() {
         outside.submitted++;
-        if (outside.refuse) throw outside.refuse;
+        await outside.handingOver;
+        if (outside.refuse && !outside.refusesLate) throw outside.refuse;
         const run = flowerRun({ runId: String(100 + outside.submitted) });
         outside.runs = [run, ...outside.runs];
+        if (outside.refuse) throw outside.refuse;
         return run.runId;
       },
     });
   const said = (name: string) => events.kept().filter(({ event }) => event === name);
-  return { clock, lines, layout, events, outside, open, said, keeper: await open() };
+  return { clock, lines, layout, events, outside, open, said };
+}
+
+async function world(values: Record<string, string> = {}) {
+  const all = await surroundings(values);
+  return { ...all, keeper: await all.open() };
 }
 
 describe('the run of the variables', () => {
@@ -101,6 +111,56 @@ describe('the run of the variables', () => {
     await writeFile(join(layout.state, 'runs.json'), JSON.stringify({ fromVariables: 'submitting', runs: [] }));
     await (await open()).tick();
     expect(outside.submitted).toBe(1);
+  });
+
+  it('is submitted once when an operator stops a run in the meantime', async () => {
+    const { keeper, outside } = await world();
+    const handed = Promise.withResolvers<void>();
+    outside.online = 2;
+    outside.handingOver = handed.promise;
+    const watchdog = keeper.tick();
+    await expect.poll(() => outside.submitted).toBe(1);
+    const operator = keeper.tick();
+    await new Promise(resolve => setTimeout(resolve, 20));
+    handed.resolve();
+    await Promise.all([watchdog, operator]);
+    expect(outside.submitted).toBe(1);
+  });
+
+  it('is not submitted again when Flower has it although its answer was lost', async () => {
+    const { keeper, outside, clock } = await world();
+    outside.online = 2;
+    Object.assign(outside, { refuse: new Error('no answer after 60 s'), refusesLate: true });
+    await keeper.tick();
+    await clock.advance(60_000);
+    await keeper.tick();
+    await keeper.tick();
+    expect(outside.submitted).toBe(1);
+    expect(keeper.find('101')).toMatchObject({ submittedBy: 'variables', app: 'anomaly-detection' });
+    expect(keeper.waitingFor()).toBeNull();
+  });
+
+  it('is not taken for a run of the same app that was there before', async () => {
+    const { keeper, outside, open } = await world();
+    outside.runs = [flowerRun({ runId: '77' })];
+    await keeper.tick();
+    outside.online = 2;
+    outside.handingOver = new Promise(() => undefined);
+    void keeper.tick();
+    await expect.poll(() => outside.submitted).toBe(1);
+    outside.handingOver = Promise.resolve();
+    await (await open()).tick();
+    expect(outside.submitted).toBe(2);
+  });
+
+  it('is not submitted while that cannot be written down', async () => {
+    const { keeper, outside, layout } = await world();
+    outside.online = 2;
+    await rm(join(layout.state, 'runs.json'), { force: true });
+    await mkdir(join(layout.state, 'runs.json'));
+    await keeper.tick();
+    expect(outside.submitted).toBe(0);
+    expect(keeper.waitingFor()).toContain('Cannot write');
   });
 
   it('is tried again, not too often, when Flower refuses it', async () => {
@@ -184,6 +244,27 @@ describe('a run', () => {
     await expect.poll(() => said('model_saved')).toHaveLength(1);
     expect(keeper.current()?.model).toBe(true);
     await expect(readFile(join(layout.models, '101/model.npz'), 'utf8')).resolves.toBe('weights');
+  });
+
+  it('that has told of rounds and its model before anybody listened has not told in vain', async () => {
+    const { layout, events, open, said } = await surroundings();
+    const end = { num_clients_responded: 2, num_clients_failed: 0, round_duration_seconds: 1 };
+    await writeFile(join(layout.appModels, '7.npz'), 'weights');
+    events.emit('training_start', { run_id: '7', strategy: 'FedAvg', num_rounds: 5, min_clients: 2 });
+    events.emit('round_end', { run_id: '7', round: 5, ...end, metrics: { loss: 0.5 } });
+    events.emit('model_written', { run_id: '7', file: '7.npz', round: 5, metrics: {}, details: {} });
+    const keeper = await open();
+    await expect.poll(() => said('model_saved')).toHaveLength(1);
+    expect(keeper.find('7')).toMatchObject({ round: 5, rounds: 5, metrics: { loss: 0.5 }, model: true });
+  });
+
+  it('that Flower knows no longer has ended', async () => {
+    const { keeper, outside, said } = await running();
+    outside.runs = [];
+    await keeper.tick();
+    await keeper.tick();
+    expect(keeper.isTraining()).toBe(false);
+    expect(said('run_ended').map(({ data }) => data.details)).toEqual([expect.stringContaining('FL_DATABASE')]);
   });
 
   it('of somebody else is shown too', async () => {

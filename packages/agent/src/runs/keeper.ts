@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import {
   type Clock,
   type EventData,
@@ -35,6 +36,7 @@ export class RunKeeper {
   #saving: Promise<void> = Promise.resolve();
   #refusal: string | undefined;
   #nextTry = 0;
+  #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(parts: RunKeeperParts, file: string, state: RunState) {
     this.#parts = parts;
@@ -46,7 +48,9 @@ export class RunKeeper {
   /** @throws OneFlowerError `state_write_failed` when the record of the runs cannot be read. */
   static async open(parts: RunKeeperParts): Promise<RunKeeper> {
     const file = join(parts.layout.state, 'runs.json');
-    return new RunKeeper(parts, file, await loadRuns(file));
+    const keeper = new RunKeeper(parts, file, await loadRuns(file));
+    await keeper.#catchUp();
+    return keeper;
   }
 
   /** Newest first. */
@@ -82,15 +86,28 @@ export class RunKeeper {
     return 'The run is about to be submitted.';
   }
 
-  /** Compares with Flower's list of runs and submits what is due. Called every few seconds; throws nothing. */
-  async tick(): Promise<void> {
+  /**
+   * Compares with Flower's list of runs and submits what is due. Called every few seconds; throws nothing. One at a
+   * time: a second one would take the first one's submission for interrupted.
+   */
+  tick(): Promise<void> {
+    const result = this.#turn.then(() => this.#look());
+    this.#turn = result;
+    return result;
+  }
+
+  async #look(): Promise<void> {
+    const { control, log } = this.#parts;
     try {
-      const runs = await this.#parts.control().listRuns();
+      const before = this.#state.runs.filter(({ endedAt }) => endedAt === null);
+      const runs = await control().listRuns();
+      if (this.#state.fromVariables === 'submitting') await this.#adoptInterrupted(runs);
       for (const run of runs) this.#compare(run);
-      if (this.#state.fromVariables === 'submitting') this.#adoptInterrupted(runs);
+      const listed = new Set(runs.map(({ runId }) => runId));
+      for (const record of before) if (!listed.has(record.runId)) this.#endLost(record);
       await this.#submitWhenDue();
     } catch (error) {
-      this.#parts.log.debug(`The runs cannot be read at present: ${messageOf(error)}`);
+      log.debug(`The runs cannot be read at present: ${messageOf(error)}`);
     }
   }
 
@@ -114,14 +131,16 @@ export class RunKeeper {
     if (this.#state.fromVariables !== 'none' || FL_USE_CASE === 'none') return;
     if (onlineNodes() < FL_MIN_AVAILABLE_CLIENTS || clock.now() < this.#nextTry) return;
     this.#state.fromVariables = 'submitting';
-    await this.#save();
+    this.#state.knownBefore = this.#state.runs.map(({ runId }) => runId);
     try {
+      // Not on disk, it would be submitted twice after a crash.
+      await saveRuns(this.#file, this.#state);
       const runId = await submitUseCase();
       this.#state.fromVariables = 'submitted';
       this.#refusal = undefined;
       await this.add(runId, FL_USE_CASE, 'variables');
     } catch (error) {
-      this.#state.fromVariables = 'none';
+      // Flower may have it all the same: the next look at its list tells before anything is submitted again.
       this.#nextTry = clock.now() + 30_000;
       await this.#save();
       const words = isOneFlowerError(error) ? error.explain() : messageOf(error);
@@ -130,14 +149,18 @@ export class RunKeeper {
     }
   }
 
-  /** The agent died while it submitted: if Flower has a run that nobody recorded, that is it. */
-  #adoptInterrupted(runs: readonly FlowerRun[]): void {
+  /** A submission had no good end: if Flower has a run that was not there before, that is it. */
+  async #adoptInterrupted(runs: readonly FlowerRun[]): Promise<void> {
     const { FL_USE_CASE } = this.#parts.settings();
-    // Newest first.
-    const orphan = runs.find(run => run.fabId.endsWith(`/${FL_USE_CASE}`));
-    this.#state.fromVariables = orphan ? 'submitted' : 'none';
-    if (orphan) void this.add(orphan.runId, FL_USE_CASE, 'variables');
-    else void this.#save();
+    const known = new Set(this.#state.knownBefore);
+    // Newest first. One that has a name by now was handed over by an operator in the meantime.
+    const adopted = runs.find(
+      ({ runId, fabId }) => fabId.endsWith(`/${FL_USE_CASE}`) && !known.has(runId) && !this.#record(runId)?.app,
+    );
+    this.#state.fromVariables = adopted ? 'submitted' : 'none';
+    if (!adopted) return this.#save();
+    this.#refusal = undefined;
+    await this.add(adopted.runId, FL_USE_CASE, 'variables');
   }
 
   #compare(run: FlowerRun): void {
@@ -159,18 +182,47 @@ export class RunKeeper {
     this.#parts.events.emit('run_ended', { run_id: runId, status, details, rounds_done: roundsDone });
   }
 
+  /** Flower's database was replaced: a run that it does not know never ends by itself. */
+  #endLost(record: RunRecord): void {
+    const { clock, events } = this.#parts;
+    record.status = 'failed';
+    record.endedAt = new Date(clock.now()).toISOString();
+    record.details = 'Flower no longer knows this run: its database (FL_DATABASE) was replaced or removed.';
+    const { runId, details, roundsDone } = record;
+    events.emit('run_ended', { run_id: runId, status: 'failed', details, rounds_done: roundsDone });
+    void this.#save();
+  }
+
   #lostRun(): string | null {
     const last = this.#state.runs.findLast(run => run.submittedBy === 'variables');
     return last?.status === 'failed' ? last.details : null;
   }
 
+  /** What the apps have told before anybody listened: while the agent was away, and since it started. */
+  async #catchUp(): Promise<void> {
+    const { events, layout } = this.#parts;
+    let news = false;
+    for (const { event, data } of events.kept()) {
+      news = this.#apply(event, data) || news;
+      if (event !== 'model_written') continue;
+      const written = data as EventData<'model_written'>;
+      if (existsSync(join(layout.appModels, basename(written.file)))) void this.#keepModel(written);
+    }
+    if (news) await this.#save();
+  }
+
   #observe({ event, data }: NumberedEvent): void {
+    if (event === 'model_written') void this.#keepModel(data as EventData<'model_written'>);
+    if (this.#apply(event, data)) void this.#save();
+  }
+
+  /** Takes in what an event says of a run; the same again changes nothing. Whether it said anything. */
+  #apply(event: string, data: NumberedEvent['data']): boolean {
     const runId = typeof data.run_id === 'string' ? data.run_id : '';
     // A ServerApp can be quicker than the answer of the call that has submitted it.
     const isNew = event === 'training_start' && this.#record(runId) === undefined;
     const record = isNew ? this.#remember(runId, '', 'operator') : this.#record(runId);
-    if (event === 'model_written') void this.#keepModel(data as EventData<'model_written'>);
-    if (!record) return;
+    if (!record) return false;
     if (event === 'training_start') record.rounds = (data as EventData<'training_start'>).num_rounds;
     if (event === 'round_start') record.round = (data as EventData<'round_start'>).round;
     if (event === 'round_end') {
@@ -179,19 +231,19 @@ export class RunKeeper {
     }
     if (event === 'training_end')
       record.metrics = { ...record.metrics, ...(data as EventData<'training_end'>).metrics };
-    if (['training_start', 'round_start', 'round_end', 'training_end'].includes(event)) void this.#save();
+    if (event === 'model_saved') record.model = true;
+    return ['training_start', 'round_start', 'round_end', 'training_end', 'model_saved'].includes(event);
   }
 
   async #keepModel(written: EventData<'model_written'>): Promise<void> {
     const { layout, clock, events, log, flowerVersion } = this.#parts;
     const record = this.#record(written.run_id);
+    if (record?.model) return;
     const savedAt = new Date(clock.now()).toISOString();
     try {
       const about = { app: record?.app ?? '', flowerVersion: flowerVersion(), savedAt };
       const { runId, file, bytes, sha256 } = await keepModel(layout, written, about);
-      if (record) record.model = true;
       events.emit('model_saved', { run_id: runId, file, bytes, sha256 });
-      await this.#save();
     } catch (error) {
       log.error(isOneFlowerError(error) ? error.explain() : messageOf(error));
     }

@@ -17,6 +17,8 @@ const RunState = z.object({
    * crash in between does not submit it twice.
    */
   fromVariables: z.enum(['none', 'submitting', 'submitted']),
+  /** Ids of the runs that were there when it was last submitted: none of them is that one. */
+  knownBefore: z.array(z.string()).default([]),
   runs: z.array(RunRecord),
 });
 export type RunState = z.infer<typeof RunState>;
@@ -32,7 +34,7 @@ export async function loadRuns(file: string): Promise<RunState> {
     text = await readFile(file, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      return { fromVariables: 'none', runs: [] };
+      return { fromVariables: 'none', knownBefore: [], runs: [] };
     throw damaged(file, error);
   }
   try {
