@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -127,11 +128,12 @@ export class Scene {
       await writeFile(node.guest.path('ready.sh'), script, { mode: 0o755 });
       await this.#boot(node, 'supernode', openNode);
       await this.#ready(superLink);
-      await until('the ready script has failed', () =>
-        readFile(node.guest.path('tries'), 'utf8').catch(() => undefined),
-      );
+      const { guest } = node;
+      await until('the ready script has failed, or nobody runs it', async () => {
+        return existsSync(guest.path('tries')) || (await guest.events('boot_ready')).length > 0;
+      });
       const beforeScript = this.oneGate.attributes(node.vmId);
-      await writeFile(node.guest.path('go'), '');
+      await writeFile(guest.path('go'), '');
       await this.#ready(node);
       return { superLink, node, beforeScript };
     });
