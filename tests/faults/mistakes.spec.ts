@@ -72,6 +72,17 @@ describe('a service', () => {
     await recovered([0, 1]);
   });
 
+  it('says that the join token of a node is wrong', { timeout: long }, async () => {
+    const [node] = await nodes();
+    const vm = node?.id ?? -1;
+    await cloud.recontext(vm, { FL_JOIN_TOKEN: 'not-the-token-of-this-service' });
+    await expect.poll(async () => (await errorOf(vm))?.code, patient).toBe('enrolment_refused');
+    expect((await errorOf(vm))?.text).toMatch(/The SuperLink refuses this node.*Set FL_JOIN_TOKEN/);
+    expect(cloud.log(vm)).not.toContain('not-the-token-of-this-service');
+    await cloud.recontext(vm, { FL_JOIN_TOKEN: '' });
+    await recovered([0, 1]);
+  });
+
   it('names file and line of bad rows in the data of a node', { timeout: long }, async () => {
     const [node] = await nodes();
     const folder = join(cloud.root(node?.id ?? -1), 'opt/flower/data');

@@ -131,6 +131,25 @@ describe('runSteps', () => {
     expect(machine.done).toEqual(['next']);
   });
 
+  it('reports at once what another machine refuses, and goes on trying', async () => {
+    const { clock, run, overdue } = world();
+    let refused = true;
+    const enrolling = step('enrol', {
+      retry: patient,
+      failure: 'waits',
+      deadlineSeconds: 120,
+      run: async () => {
+        if (refused) throw failure('enrolment_refused', 'Wrong join token.');
+      },
+    });
+    const outcome = run([enrolling]);
+    await clock.advance(3000);
+    expect(overdue).toMatchObject([{ code: 'enrolment_refused' }]);
+    refused = false;
+    await clock.advance(10_000);
+    await expect(outcome).resolves.toEqual({ ready: true });
+  });
+
   it('cuts off an attempt that hangs', async () => {
     const { clock, run } = world();
     const hanging = step('a', { deadlineSeconds: 5, run: () => new Promise(() => undefined) });

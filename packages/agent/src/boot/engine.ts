@@ -12,6 +12,9 @@ export interface BootSurroundings {
   overdue(error: OneFlowerError, step: string): void;
 }
 
+/** What another machine has decided is tried again, but there is no use in waiting before it is told. */
+const refusals: ReadonlySet<string> = new Set<FailureCode>(['enrolment_refused']);
+
 /** How a boot ended. */
 export type BootOutcome = { ready: true } | { ready: false; step: string; error: OneFlowerError };
 
@@ -61,7 +64,7 @@ async function runStep<Machine>(
       return error;
     }
     sayOnce(error, step, progress.said, log);
-    if (late && !progress.overdue) {
+    if ((late || refusals.has(error.code)) && !progress.overdue) {
       progress.overdue = true;
       surroundings.overdue(error, step.name);
     }

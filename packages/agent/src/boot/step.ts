@@ -17,7 +17,7 @@ export interface BootStep<Machine> {
   retry: RetryPolicy | 'never';
   /**
    * What its failure means. `fatal`: the boot ends. `degraded`: it goes on. `waits`: the failure is published after
-   * the deadline, and the step is tried for ever.
+   * the deadline (what another machine refuses at once), and the step is tried for ever.
    */
   failure: 'fatal' | 'degraded' | 'waits';
   /** FL_ERROR where the error itself names none. */
