@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EventData } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
@@ -33,6 +33,18 @@ describe('keepModel', () => {
     expect(found?.manifest).toEqual(manifest);
     await expect(readFile(found?.path ?? '', 'utf8')).resolves.toBe('weights');
     expect(existsSync(join(paths.appModels, '42.npz'))).toBe(false);
+  });
+
+  it('touches nothing behind a link in place of the folder of the models', async () => {
+    const paths = await layout();
+    await mkdir(paths.ca, { recursive: true });
+    await writeFile(join(paths.ca, 'ca.key'), 'secret');
+    await rm(paths.appModels, { recursive: true });
+    await symlink(paths.ca, paths.appModels);
+    const keeping = keepModel(paths, written({ file: 'ca.key' }), about);
+    await expect(keeping).rejects.toMatchObject({ code: 'model-refused' });
+    expect(existsSync(join(paths.ca, 'ca.key'))).toBe(true);
+    await expect(listModels(paths)).resolves.toEqual([]);
   });
 
   it('replaces an earlier model of the same run', async () => {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type EventData, ModelManifest, OneFlowerError } from '@oneflower/contract';
+import { type EventData, ModelManifest, messageOf, OneFlowerError } from '@oneflower/contract';
 import { stateWriteFailed, syncFolder, writeFileAtomic } from '../files.ts';
 import type { Layout } from '../layout.ts';
 
@@ -27,14 +27,20 @@ export async function keepModel(
   if (!/^\d{1,20}$/.test(runId) || name.startsWith('.') || name === '') {
     throw refused(`run ${runId} names the file ${JSON.stringify(file)}`);
   }
-  const source = join(layout.appModels, name);
-  const folder = join(layout.models, runId);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const copied = await copyHashed(source, join(folder, modelFile));
-  const manifest = { runId, ...about, file: modelFile, ...copied, round, metrics, details };
-  await writeFileAtomic(join(folder, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
-  await rm(source, { force: true });
-  return manifest;
+  const from = await openFolder(layout.appModels);
+  try {
+    // By the handle: the folder is that of Flower's user, who may put a link to another one in its place.
+    const source = `/proc/self/fd/${from.fd}/${name}`;
+    const folder = join(layout.models, runId);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const copied = await copyHashed(source, join(folder, modelFile));
+    const manifest = { runId, ...about, file: modelFile, ...copied, round, metrics, details };
+    await writeFileAtomic(join(folder, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
+    await rm(source, { force: true });
+    return manifest;
+  } finally {
+    await from.close();
+  }
 }
 
 /** The models that are kept, newest first. A folder without a readable manifest is none. */
@@ -62,12 +68,19 @@ async function readManifest(file: string): Promise<ModelManifest | undefined> {
   }
 }
 
+/** A folder itself, never one that a link leads to. */
+function openFolder(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW).catch((error: unknown) => {
+    throw refused(`the folder of the models cannot be opened: ${messageOf(error)}`);
+  });
+}
+
 /** Copies a plain file, never through a link that an app may have put there. */
 async function copyHashed(source: string, target: string): Promise<{ bytes: number; sha256: string }> {
   const temporary = `${target}.new`;
   const from = await open(source, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     (error: unknown) => {
-      throw refused(`its file cannot be opened: ${error instanceof Error ? error.message : String(error)}`);
+      throw refused(`its file cannot be opened: ${messageOf(error)}`);
     },
   );
   try {
