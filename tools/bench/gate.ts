@@ -34,7 +34,9 @@ export const gate: Bench = {
       const seconds = { gate: [] as number[], direct: [] as number[] };
       const held: number[] = [];
       for (const way of order) {
-        seconds[way].push(await secondsOfRun(federation, ports[way], held));
+        const taken = await secondsOfRun(federation, ports[way], held);
+        seconds[way].push(taken);
+        context.say(`  ${way}: ${round(taken)} s`);
       }
       await federation.control.close();
       await stop(federation.link.agent);

@@ -7,10 +7,11 @@ export interface AgentCommand {
 }
 
 /**
- * V8 flags of the agent, which waits most of the time: a young generation of 2 MiB instead of 32 and code made for
- * size keep it small beside Flower.
+ * V8 flags that keep the agent, which waits most of the time and otherwise hands on bytes, small beside Flower: a young
+ * generation of 2 MiB instead of 32, code made for size, and none of the optimizing compilers, whose own code takes
+ * some MB once it is used. Not `--jitless` or `--lite-mode`: they take WebAssembly away, which Node's `fetch` needs.
  */
-const memoryFlags = ['--max-semi-space-size=1', '--optimize-for-size'];
+const memoryFlags = ['--max-semi-space-size=1', '--optimize-for-size', '--no-maglev', '--no-turbofan'];
 
 /** The command that runs the agent of `software` in a guest. */
 export function agentCommand({ software, agentBundle, flowerUser }: Software): AgentCommand {
