@@ -124,7 +124,7 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
     const { http } = superLinkPorts(this.flower.version, this.flower.loopback);
     await writeConnection(layout, http, this.#flowerCertificates?.caFile, owner);
     if (!supervisor.state(flowerProcess)) await assertPortFree(http, 'flower-superlink');
-    await supervisor.ensure(superLinkProcesses(this.flower, this.#flowerCertificates));
+    await supervisor.ensure(superLinkProcesses(this.flower, this.#flowerCertificates), signal);
     const caPem = this.#flowerCertificates?.caPem;
     await this.#control.ensure({ http, caPem }, async () => createControlApi({ ...http, caPem }));
     const before = supervisor.state(flowerProcess)?.restarts ?? 0;

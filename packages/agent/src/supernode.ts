@@ -55,6 +55,7 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   /** The last loss of Flower of which it was said that its key will be refused for a while. */
   #saidRefused: number | 'boot' | undefined;
   readonly #stuck: ReturnType<typeof createStuckCheck>;
+  readonly #ended = new AbortController();
 
   constructor(guest: Guest) {
     this.guest = guest;
@@ -127,7 +128,7 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   }
 
   /** Step: Flower runs as this node. */
-  async startFlower(): Promise<void> {
+  async startFlower(signal: AbortSignal): Promise<void> {
     const { supervisor, settings } = this.guest;
     const trust = this.#trust?.mode === 'tls' ? { caFile: this.#caFile, caPem: this.#trust.caPem } : undefined;
     const keys = Object.keys(parseNodeConfig(settings.FL_NODE_CONFIG) ?? {});
@@ -139,7 +140,7 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
     if (!supervisor.state(flowerProcess)) await assertPortFree(superNodePort(this.#flower.loopback), flowerProcess);
     if (await this.#wasCutOff()) this.#sayRefused('boot');
     await writeFileAtomic(this.#sessionFile, '', { mode: 0o600 });
-    await supervisor.ensure(specs);
+    await supervisor.ensure(specs, signal);
   }
 
   /** Step: the SuperLink sees this node. */
@@ -180,6 +181,7 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   }
 
   async stop(): Promise<void> {
+    this.#ended.abort(new Error('the node was stopped'));
     await this.#stopFlower();
     await this.#site.close();
   }
@@ -190,7 +192,6 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
     return address;
   }
 
-  /** The address does not change: it was given by a person. */
   get isStatic(): boolean {
     return this.#found?.from === 'address';
   }
@@ -227,7 +228,7 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   async #restartFlower(): Promise<void> {
     this.guest.log.warning('Flower runs but does not come back to the SuperLink: it is started anew.');
     await this.#stopFlower();
-    await this.startFlower();
+    await this.startFlower(this.#ended.signal);
   }
 
   /** Flower that was asked to end has told the SuperLink: its key is free. */

@@ -7,7 +7,7 @@ export interface SuperNodeActions {
   prepareKey(): Promise<void>;
   enrol(): Promise<void>;
   checkData(signal: AbortSignal): Promise<void>;
-  startFlower(): Promise<void>;
+  startFlower(signal: AbortSignal): Promise<void>;
   waitOnline(signal: AbortSignal): Promise<void>;
   runReadyScript(signal: AbortSignal): Promise<void>;
   publishReady(): Promise<void>;
@@ -67,7 +67,7 @@ export const superNodeSteps: readonly BootStep<SuperNodeActions>[] = [
     retry: 'never',
     failure: 'fatal',
     code: 'flower_start_failed',
-    run: superNode => superNode.startFlower(),
+    run: (superNode, signal) => superNode.startFlower(signal),
   },
   {
     name: 'online',

@@ -102,6 +102,32 @@ describe('supervisor', () => {
     expect(count('process_ended')).toBe(0);
   });
 
+  it('starts everything once, however many boots ask for it at the same time', async () => {
+    const { supervisor, count } = await world();
+    await Promise.all([supervisor.ensure([script(runs)]), supervisor.ensure([script(runs)])]);
+    expect(count('process_started')).toBe(1);
+  });
+
+  it('leaves nothing running that was being started when it was told to stop', async () => {
+    const guest = await temporaryFolder();
+    const { log } = keptLog(systemClock);
+    const supervisor = createSupervisor({ clock: systemClock, log, emit: () => undefined, guest, graceMs: 300 });
+    const starting = supervisor.ensure([script(runs)]);
+    await Promise.all([starting, supervisor.stop()]);
+    await expect(processesOf(guest)).resolves.toEqual([]);
+    const given = AbortSignal.abort(new Error('given up'));
+    await expect(supervisor.ensure([script(runs)], given)).rejects.toThrow('given up');
+    await expect(processesOf(guest)).resolves.toEqual([]);
+  });
+
+  it('outlives a process that the operating system cannot make', async () => {
+    const { clock, supervisor, count } = await world();
+    await supervisor.ensure([{ ...script(''), args: ['a\0b'] }]);
+    expect(count('process_ended')).toBe(1);
+    await clock.advance(1000);
+    expect(supervisor.state('flower-test')).toMatchObject({ running: false, restarts: 1 });
+  });
+
   it('passes nothing of its own environment on', async () => {
     const { supervisor, lines } = await world();
     await supervisor.ensure([script('console.log(Object.keys(process.env).sort().join())')]);

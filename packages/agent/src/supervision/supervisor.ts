@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import type { Clock, OneFlowerError, Timer } from '@oneflower/contract';
+import { type Clock, messageOf, type OneFlowerError, type Timer } from '@oneflower/contract';
 import { failure } from '../failure.ts';
 import type { EventSink } from '../journal/event-hub.ts';
 import type { Log } from '../log/log.ts';
@@ -33,8 +33,12 @@ export interface ProcessState {
 }
 
 export interface Supervisor {
-  /** Makes exactly these processes run; all are started anew when anything differs. True when they were. */
-  ensure(specs: readonly ProcessSpec[]): Promise<boolean>;
+  /**
+   * Makes exactly these processes run; all are started anew when anything differs. True when they were.
+   *
+   * @throws the signal's reason when it is aborted: nothing is started then.
+   */
+  ensure(specs: readonly ProcessSpec[], signal?: AbortSignal): Promise<boolean>;
   /** Ends all, and all that they started. */
   stop(): Promise<void>;
   state(name: string): ProcessState | undefined;
@@ -70,17 +74,39 @@ interface Supervised {
 /** Runs processes and starts them again whenever they end, whatever the exit code: Flower's says little. */
 export function createSupervisor(options: SupervisorOptions): Supervisor {
   const all = new Map<string, Supervised>();
+  let turn: Promise<unknown> = Promise.resolve();
+
+  /** One after the other: a boot that was given up may still be at it when the next one, or the end, comes. */
+  function inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const result = turn.then(run, run);
+    turn = result.catch(() => undefined);
+    return result;
+  }
 
   function start(entry: Supervised): void {
-    const { spec, state } = entry;
-    const child = spawn(spec.file, spec.args, {
+    const { state } = entry;
+    Object.assign(state, { running: true, startedAt: options.clock.now() });
+    try {
+      watch(entry, launch(entry.spec));
+    } catch (error) {
+      // No memory for another process, for one: the agent has to outlive that.
+      remember(state, messageOf(error));
+      ended(entry, undefined, null, null);
+    }
+  }
+
+  function launch(spec: ProcessSpec): ChildProcess {
+    return spawn(spec.file, spec.args, {
       cwd: spec.cwd,
       env: { ...spec.env, [guestMark]: options.guest },
       stdio: ['ignore', 'pipe', 'pipe'],
       ...(spec.owner ?? {}),
     });
+  }
+
+  function watch(entry: Supervised, child: ChildProcess): void {
+    const { spec, state } = entry;
     entry.child = child;
-    Object.assign(state, { running: true, startedAt: options.clock.now() });
     capture(entry, child.stdout);
     capture(entry, child.stderr);
     if (child.pid !== undefined)
@@ -92,7 +118,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     child.once('exit', (code, signal) => ended(entry, child, code, signal));
   }
 
-  function ended(entry: Supervised, child: ChildProcess, code: number | null, signal: string | null): void {
+  function ended(entry: Supervised, child: ChildProcess | undefined, code: number | null, signal: string | null): void {
     if (entry.child !== child) return;
     const { spec, state } = entry;
     entry.child = undefined;
@@ -143,34 +169,40 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     await Promise.all(children.map(child => exitWithin(child, options.clock, options.graceMs)));
   }
 
+  /** All of them, and what each may have left. */
+  async function endAll(): Promise<void> {
+    await end([...all.values()]);
+    await endProcesses(options.guest, options.clock, options.graceMs);
+  }
+
+  async function ensure(specs: readonly ProcessSpec[], signal: AbortSignal | undefined): Promise<boolean> {
+    const present = [...all.values()].map(({ spec }) => spec);
+    if (isSame(present, specs)) return false;
+    signal?.throwIfAborted();
+    // They depend on one another.
+    await endAll();
+    signal?.throwIfAborted();
+    for (const spec of specs) {
+      const entry = supervised(spec);
+      all.set(spec.name, entry);
+      start(entry);
+    }
+    return true;
+  }
+
   return {
-    async ensure(specs) {
-      const present = [...all.values()].map(({ spec }) => spec);
-      if (isSame(present, specs)) return false;
-      // They depend on one another, and each may have left processes of its own.
-      await end([...all.values()]);
-      await endProcesses(options.guest, options.clock, options.graceMs);
-      for (const spec of specs) {
-        const state = {
-          running: false,
-          restarts: 0,
-          startedAt: 0,
-          killedAt: undefined,
-          killedBy: undefined,
-          lastLines: [],
-        };
-        const entry: Supervised = { spec, child: undefined, state, pauseMs: 0, timer: undefined, wanted: true };
-        all.set(spec.name, entry);
-        start(entry);
-      }
-      return true;
-    },
-    async stop() {
-      await end([...all.values()]);
-      await endProcesses(options.guest, options.clock, options.graceMs);
-    },
+    ensure: (specs, signal) => inTurn(() => ensure(specs, signal)),
+    stop: () => inTurn(endAll),
     state: name => all.get(name)?.state,
   };
+}
+
+function supervised(spec: ProcessSpec): Supervised {
+  const state = {
+    ...{ running: false, restarts: 0, startedAt: 0, killedAt: undefined, killedBy: undefined },
+    lastLines: [],
+  };
+  return { spec, child: undefined, state, pauseMs: 0, timer: undefined, wanted: true };
 }
 
 /** The error of a process that does not stay: by whom it was ended, or what it said last. */
