@@ -39,6 +39,8 @@ class TestRole implements RoleMachine {
   readonly role = 'supernode';
   boots = 0;
   stopped = false;
+  /** What the watchdog has begun takes until then. */
+  endOfWatch = Promise.resolve();
   #guest: Guest;
   #run: (guest: Guest) => Promise<void>;
 
@@ -58,8 +60,10 @@ class TestRole implements RoleMachine {
     return outcome;
   }
 
-  watch(signal: AbortSignal): Promise<void> {
-    return untilAborted(signal);
+  async watch(signal: AbortSignal): Promise<void> {
+    await untilAborted(signal).catch(() => undefined);
+    await this.endOfWatch;
+    signal.throwIfAborted();
   }
 
   async stop(): Promise<void> {
@@ -150,6 +154,53 @@ describe('the agent', () => {
     changed();
     await until(() => attributes().FL_READY === 'YES');
     expect(attributes().FL_ERROR).toBe('');
+  });
+
+  it('boots again only when the watchdog has ended what it does', async () => {
+    const { until, attributes, changed, role } = await world(async () => undefined);
+    await until(() => attributes().FL_READY === 'YES');
+    const watching = Promise.withResolvers<void>();
+    Object.assign(role() ?? {}, { endOfWatch: watching.promise });
+    changed();
+    await new Promise(resolve => setTimeout(resolve, 100));
+    expect(role()?.boots).toBe(1);
+    expect(attributes().FL_READY).toBe('YES');
+    watching.resolve();
+    await until(() => role()?.boots === 2);
+  });
+
+  it('withdraws at once when it is told to end, before Flower has ended', async () => {
+    const { until, attributes, end, role } = await world(async () => undefined);
+    await until(() => attributes().FL_READY === 'YES');
+    const stopping = Promise.withResolvers<void>();
+    Object.assign(role() ?? {}, { stop: () => stopping.promise });
+    const ended = end();
+    await expect.poll(() => attributes().FL_READY).toBe('NO');
+    stopping.resolve();
+    await ended;
+  });
+
+  it('withdraws what the role has published in an earlier life', async () => {
+    const { gate, until } = await world(async () => undefined);
+    await until(() => gate.puts.length > 0);
+    expect(gate.puts[0]).toMatchObject({ FL_READY: 'NO', FL_NODE_READY: 'NO', FL_ROLE: 'supernode' });
+  });
+
+  it('goes on saying why while it tries again', async () => {
+    const { gate, until, role } = await world(async () => Promise.reject(failure('port_taken', 'Port 9092 is taken.')));
+    await until(() => (role()?.boots ?? 0) >= 3);
+    const errors = gate.puts.flatMap(({ FL_ERROR }) => FL_ERROR ?? []);
+    expect(errors).toEqual(['', 'port_taken']);
+  });
+
+  it('tries again after a failure that nobody foresaw', async () => {
+    let broken = true;
+    const { until, attributes } = await world(async () => {
+      if (broken) throw new TypeError('undefined is not a function');
+    });
+    await until(() => attributes().FL_ERROR === 'state_write_failed');
+    broken = false;
+    await until(() => attributes().FL_READY === 'YES');
   });
 
   it('does not try again by itself what a person has to correct', async () => {

@@ -44,24 +44,30 @@ export class Agent {
     try {
       while (!signals.stop.aborted) await this.#bootAndWatch(signals);
     } finally {
+      // At once: ending Flower takes its time, and nobody is to start anything with this VM meanwhile.
+      const withdrawn = this.#guest.publish(notReady(this.#machine?.role));
       await this.#machine?.stop();
       await this.#guest.supervisor.stop();
-      await this.#guest.publish(notReady(this.#machine?.role));
+      await withdrawn;
       this.#guest.stop();
       await this.#guest.events.flushed();
     }
   }
 
-  /** One boot and what follows it, until there is a reason to boot again. */
+  /**
+   * One boot and what follows it, until there is a reason to boot again. What the watchdog has begun it ends first, so
+   * that it does not meet the next boot.
+   */
   async #bootAndWatch(signals: AgentSignals): Promise<void> {
     const round = new AbortController();
     const signal = AbortSignal.any([signals.stop, round.signal]);
-    const changed = signals.contextChanged().then(() => {
+    void signals.contextChanged().then(() => {
       this.#guest.log.info('The context may have changed: the boot steps run again.');
+      this.#guest.lastFailure = undefined;
       round.abort(new Error('context changed'));
     });
     try {
-      await Promise.race([this.#bootThenWatch(signal), changed]);
+      await this.#bootThenWatch(signal);
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
@@ -74,10 +80,12 @@ export class Agent {
     const outcome = await this.#boot(signal);
     if (outcome.ready) {
       this.#failures = 0;
+      this.#guest.lastFailure = undefined;
       this.#guest.events.emit('boot_ready', { seconds: (this.#guest.clock.now() - began) / 1000 });
       await this.#machine?.watch(signal);
       return;
     }
+    this.#guest.lastFailure = outcome.error;
     this.#guest.events.emit('boot_failed', { code: outcome.error.code, step: outcome.step });
     await this.#guest.publish(notReady(this.#machine?.role, outcome.error));
     await this.#pause(outcome.error, this.#guest.clock, signal);
@@ -110,7 +118,7 @@ export class Agent {
   /** What a person has to correct is not tried again by itself; what may pass is, ever more slowly. */
   async #pause(error: OneFlowerError, clock: Clock, signal: AbortSignal): Promise<void> {
     const pause = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(this.#failures++, 10));
-    if (error.fault === 'environment') {
+    if (error.fault !== 'user') {
       await sleep(clock, pause, signal);
       return;
     }

@@ -1,7 +1,7 @@
 import { constants, existsSync } from 'node:fs';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Clock, messageOf, type Settings } from '@oneflower/contract';
+import { type Clock, messageOf, type OneFlowerError, type Settings } from '@oneflower/contract';
 import { createOnegateClient, type OnegateClient } from '@oneflower/opennebula/onegate';
 import { type GuestAddresses, guestAddresses } from './addresses.ts';
 import {
@@ -10,6 +10,7 @@ import {
   type GuestContext,
   type OneGateAccess,
   oneGateAccess,
+  roleOf,
 } from './context/context.ts';
 import { readContext } from './context/read.ts';
 import { checkReachable } from './data-folder.ts';
@@ -46,6 +47,8 @@ export class Guest {
   readonly supervisor: Supervisor;
   readonly owner: FileOwner | undefined;
   readonly leftovers: number;
+  /** Why the last boot failed, until one succeeds or there is another context: it holds while a boot tries again. */
+  lastFailure: OneFlowerError | undefined;
   #files: ContextFiles | undefined;
   #context: GuestContext | undefined;
   #access: OneGateAccess | undefined;
@@ -93,7 +96,7 @@ export class Guest {
   async withdraw(): Promise<void> {
     const files = await readContext(this.options.context).catch(() => undefined);
     if (files) this.#useOneGate(oneGateAccess(files.values, files.token));
-    await this.#publisher.publish(notReady(this.#context?.role));
+    await this.#publisher.publish(notReady(files && roleOf(files.values), this.lastFailure));
   }
 
   /** Step: reads the CONTEXT CD. */

@@ -46,9 +46,10 @@ export interface ContextFiles {
  * @throws OneFlowerError `config_validation_failed` naming every variable that is wrong, with value and rule.
  */
 export function checkContext({ values, token }: ContextFiles): GuestContext {
-  const role = values.get('FL_ROLE')?.trim();
-  if (!isRole(role)) {
-    const found = role === undefined || role === '' ? 'is missing' : `is ${JSON.stringify(role.slice(0, 60))}`;
+  const role = roleOf(values);
+  if (!role) {
+    const said = values.get('FL_ROLE')?.trim() ?? '';
+    const found = said === '' ? 'is missing' : `is ${JSON.stringify(said.slice(0, 60))}`;
     throw failure('config_validation_failed', `FL_ROLE ${found}: it must be ${roles.join(' or ')}.`, {
       remedy: "Add FL_ROLE to the CONTEXT of the VM template; OneFlower's templates carry it.",
       fault: 'user',
@@ -86,8 +87,10 @@ export function oneGateAccess(
   return { endpoint, vmId, token };
 }
 
-function isRole(text: string | undefined): text is Role {
-  return roles.some(role => role === text);
+/** The role that a CONTEXT names, which may be invalid otherwise. */
+export function roleOf(values: ReadonlyMap<string, string>): Role | undefined {
+  const said = values.get('FL_ROLE')?.trim();
+  return roles.find(role => role === said);
 }
 
 function isHttpUrl(text: string): boolean {
