@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedCloud, partitionsOf, type VmView } from '../support/embedded-cloud.ts';
 import { findProcess } from '../support/processes.ts';
+import { until } from '../support/until.ts';
 
 const long = 240_000;
 const patient = { timeout: 150_000, interval: 1000 };
@@ -59,16 +60,16 @@ describe('a service', () => {
     // oned takes neither, so the CD is changed as somebody with the disk at hand would.
     const cd = join(cloud.vmFolder(vm), 'context', 'context.sh');
     const before = readFileSync(cd, 'utf8');
-    const agent = await findProcess(cloud.root(vm), 'node');
+    const agent = await until('the agent runs', () => findProcess(cloud.root(vm), 'node'));
     appendFileSync(cd, `FL_ISOLATION='${'x'.repeat(10_000_000)}'\nFL_LOG_LEVEL='IN\0FO'\n`);
-    process.kill(agent?.pid ?? -1, 'SIGHUP');
+    process.kill(agent.pid, 'SIGHUP');
     await expect.poll(async () => (await errorOf(vm))?.code, patient).toBe('config_validation_failed');
     const text = (await errorOf(vm))?.text ?? '';
     expect(text).toContain('FL_ISOLATION');
     expect(text).toContain('FL_LOG_LEVEL');
     expect(text.length).toBeLessThan(1000);
     writeFileSync(cd, before);
-    process.kill(agent?.pid ?? -1, 'SIGHUP');
+    process.kill(agent.pid, 'SIGHUP');
     await recovered([0, 1]);
   });
 

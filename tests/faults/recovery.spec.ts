@@ -56,9 +56,7 @@ describe('a service', () => {
   }
 
   async function pidOf(vm: number, program: string): Promise<number> {
-    const found = await findProcess(cloud.root(vm), program);
-    expect(found, `${program} of VM ${vm}`).toBeDefined();
-    return found?.pid ?? -1;
+    return (await until(`${program} of VM ${vm}`, () => findProcess(cloud.root(vm), program))).pid;
   }
 
   it('survives kill -9 of flower-superlink in mid-run, and says what the run lost', { timeout: long }, async () => {
