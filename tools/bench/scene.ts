@@ -9,6 +9,7 @@ import { sleep, systemClock } from '../../packages/contract/src/index.ts';
 
 const patienceMs = 180_000;
 const graceMs = 15_000;
+const interrupts = ['SIGINT', 'SIGTERM'] as const;
 
 /** A process of a bench, with what it has said. */
 export interface Started {
@@ -34,11 +35,13 @@ export class Scene {
     await chmod(folder, 0o755);
     await mkdir(join(folder, 'tmp'));
     const scene = new Scene(folder);
+    const interrupted = () => void scene.#end().then(() => process.exit(130));
+    for (const signal of interrupts) process.once(signal, interrupted);
     try {
       return await bench(scene);
     } finally {
+      for (const signal of interrupts) process.off(signal, interrupted);
       await scene.#end();
-      await rm(folder, { recursive: true, force: true });
     }
   }
 
@@ -84,7 +87,8 @@ export class Scene {
 
   /** Whatever still carries this scene's mark, or that of a guest in it. */
   async #end(): Promise<void> {
-    for (const guest of [this.folder, ...this.#guests]) await endProcesses(guest, systemClock, graceMs);
+    for (const guest of [...this.#guests, this.folder]) await endProcesses(guest, systemClock, graceMs);
+    await rm(this.folder, { recursive: true, force: true });
   }
 
   readonly #guests: string[] = [];
