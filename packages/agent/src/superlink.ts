@@ -144,6 +144,7 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
     const facts = { joinToken: this.#joinToken, flowerVersion: release.version, tls, expectedNodes };
     const key = JSON.stringify({ ...facts, control: this.#flowerCertificates?.caPem });
     if (this.#site?.key !== key) {
+      await this.#site?.value.close();
       const value = await createSite({
         ...facts,
         stateFile: join(layout.state, 'site.json'),

@@ -10,6 +10,9 @@ export const sitePaths = { enrol: '/v1/site/enrol', state: '/v1/site/state', lea
 export const Partition = z.object({ id: z.int().min(0), of: z.int().min(1) });
 export type Partition = z.infer<typeof Partition>;
 
+/** The number of partitions that nodes are told grows with the highest one that is held: none may ask for any. */
+export const largestPartition = 9999;
+
 /** POST enrol; `Authorization: Bearer JOIN_TOKEN`. The public key is the node's identity; asking again is harmless. */
 export const EnrolRequest = z.object({
   name: z.string().min(1).max(128),
@@ -22,7 +25,7 @@ export const EnrolRequest = z.object({
   /** OpenNebula's id of the VM, where there is one: tells a removed node from one that reboots. */
   vmId: z.int().min(0).nullable(),
   /** A partition that the operator gave by FL_NODE_CONFIG; null asks for one to be leased. */
-  partitionId: z.int().min(0).nullable(),
+  partitionId: z.int().min(0).max(largestPartition).nullable(),
 });
 export type EnrolRequest = z.infer<typeof EnrolRequest>;
 

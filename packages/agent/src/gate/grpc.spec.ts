@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import net, { type AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../flower-control/testing.ts';
@@ -118,4 +118,39 @@ describe('the gate before gRPC', () => {
       expect([call.headers[':status'], call.headers['grpc-status']]).toEqual([200, '14']);
     });
   }
+
+  it('outlives a header that may not be passed on', async () => {
+    const { port, session } = await start(false);
+    const headers = {
+      ...{ ':method': 'POST', ':scheme': 'http', ':path': '/flwr.proto.Fleet/GetRun', ':authority': 'a' },
+      'http2-settings': 'AAMAAABk',
+    };
+    // Node's own client sends no such header.
+    const socket = net.connect(port, '127.0.0.1');
+    cleanups.push(() => socket.destroy());
+    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+    socket.write(frame(4, 0, 0, Buffer.alloc(0)));
+    socket.write(frame(1, 5, 1, Buffer.concat(Object.entries(headers).map(literal))));
+    const received: Buffer[] = [];
+    socket.on('data', part => received.push(part as Buffer));
+    // The answer's headers: type 1, stream 1.
+    await expect.poll(() => Buffer.concat(received).includes(Buffer.from([1, 5, 0, 0, 0, 1]))).toBe(true);
+    expect((await callOn(session, '/flwr.proto.Fleet/GetRun', Buffer.alloc(10))).length).toBe(10);
+  });
 });
+
+/** A frame of HTTP/2 (RFC 9113, 4.1). */
+function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** A header field that goes into no table (RFC 7541, 6.2.2), both parts shorter than 127 bytes. */
+function literal([name, value]: [string, string]): Buffer {
+  const text = (part: string) => [Buffer.from([part.length]), Buffer.from(part)];
+  return Buffer.concat([Buffer.from([0]), ...text(name), ...text(value)]);
+}

@@ -23,8 +23,16 @@ export function createGrpcPass(upstream: Upstream): Pass {
   }
   return {
     handle(request, response) {
-      if (response instanceof http2.Http2ServerResponse) passCall(request, response, connected());
-      else answerNotFound(response);
+      if (!(response instanceof http2.Http2ServerResponse)) {
+        answerNotFound(response);
+        return;
+      }
+      try {
+        passCall(request, response, connected());
+      } catch {
+        // Headers that cannot be passed on, or a connection that has ended in this moment.
+        answerBroken(response);
+      }
     },
     close: () => session?.destroy(),
   };

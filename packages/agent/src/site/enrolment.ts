@@ -3,6 +3,7 @@ import {
   type EnrolRequest,
   type EnrolResponse,
   isOneFlowerError,
+  largestPartition,
   messageOf,
   type NodeStatus,
   type Partition,
@@ -18,6 +19,8 @@ import type { SiteOptions } from './types.ts';
 
 /** How often OneGate is asked whether nodes' VMs still exist. */
 const vmCheckMs = 30_000;
+/** Whoever has the join token can enrol any number of keys: there is an end to what is kept of them. */
+const mostNodes = largestPartition + 1;
 
 /** The nodes of a site: who is enrolled, who holds which partition. One change at a time, on disk before it is told. */
 export class Enrolment {
@@ -26,6 +29,7 @@ export class Enrolment {
   readonly #options: SiteOptions;
   #state: SiteState;
   #turn: Promise<unknown> = Promise.resolve();
+  #closed = false;
   #joined = new Map<string, string | null>();
   #vmsCheckedAt: number;
   /** VMs that were missing at the last look; missing twice in a row is gone. */
@@ -48,6 +52,9 @@ export class Enrolment {
       this.#assertFits(request);
       const state = structuredClone(this.#state);
       const own = state.nodes.find(({ publicKey }) => publicKey === request.publicKey);
+      if (!own && state.nodes.length >= mostNodes) {
+        throw refuse('partition-taken', `This SuperLink has ${mostNodes} nodes, which is the most that it takes.`);
+      }
       const nodeId = await this.#flowerId(request);
       const vms = await this.#liveVmIds();
       const gone = state.nodes.filter(record => record !== own && this.#isReplaced(record, request, vms));
@@ -104,6 +111,12 @@ export class Enrolment {
       await this.#removeGone();
       await this.#tellFlower();
     });
+  }
+
+  /** Ends all changes; those under way are finished first. What comes later is to be asked of a successor. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#turn;
   }
 
   nodes(): NodeStatus[] {
@@ -258,6 +271,7 @@ export class Enrolment {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(refuse('not-ready', 'The enrolments are being opened anew.'));
     const result = this.#turn.then(work);
     this.#turn = result.catch(() => undefined);
     return result;

@@ -58,6 +58,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     setTraining(active) {
       enrolment.training = active;
     },
+    close: () => enrolment.close(),
   };
 }
 

@@ -377,3 +377,54 @@ describe('hostile input', () => {
     expect((await ask(port, '/v1/site/other', { plain: true, body: '' })).status).toBe(404);
   });
 });
+
+describe('a site that is closed', () => {
+  it('finishes the enrolment under way, so that its successor knows of the lease', async () => {
+    const registering = Promise.withResolvers<void>();
+    const slow = {
+      ...book,
+      registerNode: async (key: string, name: string) => {
+        await registering.promise;
+        return book.registerNode(key, name);
+      },
+    };
+    await start({ control: slow });
+    const first = client().enrol(node());
+    await new Promise(resolve => setTimeout(resolve, 50));
+    const former = site;
+    const closed = former.close();
+    registering.resolve();
+    await closed;
+    await start();
+    const second = await client().enrol(node());
+    expect(new Set([(await first).partition.id, second.partition.id])).toEqual(new Set([0, 1]));
+    expect(site.nodes()).toHaveLength(2);
+    await expect(former.refresh()).rejects.toMatchObject({ code: 'not-ready' });
+  });
+});
+
+describe('a node that asks for too much', () => {
+  it('cannot make the others believe in any number of partitions', async () => {
+    const asking = client().enrol(node({ partitionId: 1_000_000_000 }));
+    await expect(asking).rejects.toMatchObject({ code: 'enrolment_refused', details: { refusal: 'bad-request' } });
+    expect((await client().enrol(node())).partition).toEqual({ id: 0, of: 3 });
+  });
+
+  it('cannot enrol keys without end', async () => {
+    const publicKey = newPublicKey();
+    const { partition, nodeToken } = await client().enrol(node({ publicKey }));
+    expect(nodeToken).not.toBe('');
+    const file = join(folder, 'site.json');
+    const state = JSON.parse(await readFile(file, 'utf8'));
+    const many = Array.from({ length: 9999 }, (_, index) => ({
+      ...state.nodes[0],
+      publicKey: `key ${index}`,
+      partitionId: index + 1,
+    }));
+    await writeFile(file, JSON.stringify({ ...state, nodes: [...state.nodes, ...many] }));
+    await start();
+    await expect(client().enrol(node())).rejects.toMatchObject({ details: { refusal: 'partition-taken' } });
+    expect(book.nodes).toHaveLength(1);
+    expect((await client().enrol(node({ publicKey }))).partition.id).toBe(partition.id);
+  });
+});

@@ -47,6 +47,8 @@ export interface Site {
   onlineCount(): number;
   /** Whether a run is going on: nodes are told with every answer. */
   setTraining(active: boolean): void;
+  /** Before another site is made of the same state: finishes the change under way, and makes no more. */
+  close(): Promise<void>;
 }
 
 /** What a SuperNode asks of the site. */
