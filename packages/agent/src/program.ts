@@ -49,6 +49,10 @@ async function run(args: string[]): Promise<void> {
     ...{ file: layout.appEvents, positionFile: join(layout.state, 'journal.json'), clock, log },
     take: event => events.take(event),
   });
+  // Nothing of Flower lives at this moment. What was read is on disk before its source is emptied.
+  await tail.poll();
+  await events.flushed();
+  await tail.cut();
   tail.start();
   const reboot = events.kept().length > 0;
   await new Agent({ guest, machineOf }).run({ stop: stop.signal, contextChanged }, reboot);

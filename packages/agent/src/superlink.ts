@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   formatHostPort,
@@ -16,11 +14,11 @@ import { type BootOutcome, type BootSurroundings, runSteps } from './boot/engine
 import { type SuperLinkActions, superLinkSteps } from './boot/superlink-steps.ts';
 import { ensureCertificates } from './certificates/index.ts';
 import type { CertificateMaterial, Certificates } from './certificates/types.ts';
-import { writeFileAtomic } from './files.ts';
 import { type ControlApi, createControlApi } from './flower-control/index.ts';
 import { createGate } from './gate/index.ts';
 import type { Gate } from './gate/types.ts';
 import type { Guest } from './guest.ts';
+import { ensureJoinToken } from './join-token.ts';
 import { createOperatorApi } from './operator/index.ts';
 import type { OperatorApi } from './operator/types.ts';
 import { assertPortFree } from './ports.ts';
@@ -137,8 +135,8 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
 
   /** Step: enrolment and runs, as they were left. */
   async openSite(): Promise<void> {
-    this.#joinToken = await this.#ensureJoinToken();
     const { layout, clock, events, log, release, settings } = this.guest;
+    this.#joinToken = settings.FL_JOIN_TOKEN || (await ensureJoinToken(join(layout.state, 'join-token')));
     const tls = this.#certificates !== undefined;
     const expectedNodes = Math.max(settings.FL_MIN_AVAILABLE_CLIENTS, (await this.#nodeRole())?.cardinality ?? 0);
     const facts = { joinToken: this.#joinToken, flowerVersion: release.version, tls, expectedNodes };
@@ -286,16 +284,5 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
   async #nodeRole(): Promise<GateService['roles'][number] | undefined> {
     const service = await this.guest.oneGate?.service().catch(() => undefined);
     return service?.roles.find(({ name }) => name === roleNames.supernode);
-  }
-
-  /** The operator's join token, or one that is made once and kept. */
-  async #ensureJoinToken(): Promise<string> {
-    if (this.guest.settings.FL_JOIN_TOKEN !== '') return this.guest.settings.FL_JOIN_TOKEN;
-    const file = join(this.guest.layout.state, 'join-token');
-    const kept = await readFile(file, 'utf8').catch(() => '');
-    if (/^[A-Za-z0-9_-]{16,}$/.test(kept)) return kept;
-    const made = randomBytes(24).toString('base64url');
-    await writeFileAtomic(file, made, { mode: 0o600 });
-    return made;
   }
 }

@@ -70,6 +70,28 @@ describe('event hub', () => {
     expect((await open()).kept()).toHaveLength(1);
   });
 
+  it('loses no event to a line that was shortened before it', async () => {
+    const { file, hub, open } = await world();
+    hub.emit('boot_ready', { seconds: 1 });
+    await hub.flushed();
+    await appendFile(file, '{"seq":2,"eve');
+    const next = await open();
+    next.emit('boot_ready', { seconds: 2 });
+    await next.flushed();
+    expect((await open()).kept().map(({ data }) => data.seconds)).toEqual([1, 2]);
+  });
+
+  it('keeps no more in memory while the disk takes nothing', async () => {
+    const file = join(await temporaryFolder(), 'events.jsonl');
+    const clock = new FakeClock();
+    await mkdir(file);
+    const hub = await createEventHub({ file, clock, log: keptLog(clock).log, keep: 10 });
+    for (let seconds = 1; seconds <= 500; seconds++) hub.emit('boot_ready', { seconds });
+    await hub.flushed();
+    expect(hub.kept().length).toBeLessThanOrEqual(20);
+    expect(hub.kept().at(-1)?.seq).toBe(500);
+  });
+
   it('goes on without the disk and says so once', async () => {
     const folder = await temporaryFolder();
     const clock = new FakeClock();

@@ -49,16 +49,21 @@ export interface EventHubOptions {
 
 /** Numbers events, logs them, keeps the last ones on disk and hands them to whoever waits. */
 export async function createEventHub({ file, clock, log, keep = 5000 }: EventHubOptions): Promise<EventHub> {
-  let kept = await load(file);
+  const loaded = await load(file);
+  let kept = loaded.entries;
   let onDisk = kept.length;
   let next = (kept.at(-1)?.seq ?? 0) + 1;
   const listeners: ((event: NumberedEvent) => void)[] = [];
   let waiters: (() => void)[] = [];
   let writing = Promise.resolve();
   let complained = false;
+  /** Whether the file ends in the middle of a line, which would take the next one with it. */
+  let torn = loaded.torn;
 
   function add(event: EventName, timestamp: string, data: Record<string, unknown>): void {
     const entry = { seq: next++, event, timestamp, data };
+    // The disk may be full for long: memory is not to follow.
+    if (kept.length >= 2 * keep) kept = kept.slice(-keep);
     kept.push(entry);
     log.write(events[event].level, sentence(event, data), { event, data, source: 'events' });
     writing = writing.then(() => store(entry)).catch(complain);
@@ -71,9 +76,13 @@ export async function createEventHub({ file, clock, log, keep = 5000 }: EventHub
       kept = kept.slice(-keep);
       await writeFileAtomic(file, kept.map(line).join(''), { mode: 0o600 });
       onDisk = kept.length;
+      torn = false;
       return;
     }
-    await appendFile(file, line(entry), { mode: 0o600 });
+    const before = torn ? '\n' : '';
+    torn = true;
+    await appendFile(file, before + line(entry), { mode: 0o600 });
+    torn = false;
     onDisk++;
     complained = false;
   }
@@ -114,14 +123,14 @@ export async function createEventHub({ file, clock, log, keep = 5000 }: EventHub
   };
 }
 
-async function load(file: string): Promise<NumberedEvent[]> {
+async function load(file: string): Promise<{ entries: NumberedEvent[]; torn: boolean }> {
   const text = await readFile(file, 'utf8').catch(() => '');
   const entries: NumberedEvent[] = [];
   for (const entry of text.split('\n').flatMap(parseLine)) {
     // What was written twice around a compaction counts once.
     if (entry.seq > (entries.at(-1)?.seq ?? 0)) entries.push(entry);
   }
-  return entries;
+  return { entries, torn: text !== '' && !text.endsWith('\n') };
 }
 
 /** The last line may be cut short by a power cut. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { appendFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FakeClock, type FlowerEvent } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
@@ -34,6 +34,26 @@ describe('tail', () => {
     await (await open()).poll();
     await (await open()).poll();
     expect(rounds()).toEqual([1, 2]);
+  });
+
+  it('empties the journal when it has read it, without losing or repeating an event', async () => {
+    const { file, rounds, open } = await world();
+    await writeFile(file, `${roundStart(1)}${roundStart(2)}{"event":"round_`);
+    const tail = await open();
+    await tail.cut();
+    expect((await stat(file)).size).toBe(0);
+    await appendFile(file, roundStart(3));
+    await tail.poll();
+    await (await open()).poll();
+    expect(rounds()).toEqual([1, 2, 3]);
+  });
+
+  it('empties nothing that a link leads to', async () => {
+    const { file, tail } = await world();
+    await writeFile(`${file}.other`, 'precious');
+    await symlink(`${file}.other`, file);
+    await tail.cut();
+    expect((await stat(`${file}.other`)).size).toBe(8);
   });
 
   it('waits for the rest of a line', async () => {

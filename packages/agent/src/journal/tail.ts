@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { type Clock, type FlowerEvent, messageOf, parseAppEvent, type Timer } from '@oneflower/contract';
 import { z } from 'zod';
 import { writeFileAtomic } from '../files.ts';
@@ -18,6 +18,8 @@ export interface TailOptions {
 export interface Tail {
   /** Reads what is new now. */
   poll(): Promise<void>;
+  /** Reads what is new now, then empties the file. Only while nobody can be writing to it: before Flower is started. */
+  cut(): Promise<void>;
   /** Reads what is new every half second from here on. */
   start(): void;
   stop(): void;
@@ -37,15 +39,20 @@ export async function createTail({ file, positionFile, clock, log, take }: TailO
   let warned = false;
   let stopped = false;
 
-  async function read(): Promise<void> {
-    // An app may have put a link or a pipe there.
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    const handle = await open(file, flags).catch(() => undefined);
+  /** Runs with the journal open, where there is one. An app may have put a link or a pipe there. */
+  async function withJournal(mode: number, run: (handle: FileHandle, stat: Stats) => Promise<void>): Promise<void> {
+    const handle = await open(file, mode | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => undefined);
     if (!handle) return;
     try {
       const stat = await handle.stat();
-      if (!stat.isFile()) return;
-      const { size, ino } = stat;
+      if (stat.isFile()) await run(handle, stat);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async function read(): Promise<void> {
+    await withJournal(constants.O_RDONLY, async (handle, { size, ino }) => {
       if (position.file !== String(ino) || position.offset > size) position = { file: String(ino), offset: 0 };
       const before = position.offset;
       for (let used = -1; used !== 0; position.offset += used) {
@@ -57,10 +64,22 @@ export async function createTail({ file, positionFile, clock, log, take }: TailO
           used = bytesRead;
         }
       }
-      if (position.offset !== before) await writeFileAtomic(positionFile, JSON.stringify(position), { mode: 0o600 });
-    } finally {
-      await handle.close();
-    }
+      if (position.offset !== before) await savePosition();
+    });
+  }
+
+  async function empty(): Promise<void> {
+    await withJournal(constants.O_RDWR, async (handle, { size, ino }) => {
+      if (size === 0) return;
+      // What is left is a line that nobody will finish any more.
+      await handle.truncate(0);
+      position = { file: String(ino), offset: 0 };
+      await savePosition();
+    });
+  }
+
+  async function savePosition(): Promise<void> {
+    await writeFileAtomic(positionFile, JSON.stringify(position), { mode: 0o600 });
   }
 
   /** Takes the whole lines of a chunk; how many bytes they were. */
@@ -81,11 +100,15 @@ export async function createTail({ file, positionFile, clock, log, take }: TailO
     warned = true;
   }
 
-  async function poll(): Promise<void> {
-    running = running.then(read).catch((error: unknown) => {
+  async function inTurn(run: () => Promise<void>): Promise<void> {
+    running = running.then(run).catch((error: unknown) => {
       log.warning(`The event journal of the apps cannot be read at present: ${messageOf(error)}.`);
     });
     await running;
+  }
+
+  function poll(): Promise<void> {
+    return inTurn(read);
   }
 
   function next(): void {
@@ -95,6 +118,11 @@ export async function createTail({ file, positionFile, clock, log, take }: TailO
 
   return {
     poll,
+    cut: () =>
+      inTurn(async () => {
+        await read();
+        await empty();
+      }),
     start: next,
     stop() {
       stopped = true;

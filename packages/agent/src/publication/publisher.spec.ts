@@ -74,6 +74,16 @@ describe('publisher', () => {
     expect(clock.waiting).toBe(0);
   });
 
+  it('tries nothing again once it was stopped, whatever was under way', async () => {
+    const { gate, clock, publisher } = await world();
+    gate.mood = 'refuses';
+    const sending = publisher.publish({ FL_READY: 'YES' });
+    publisher.stop();
+    await sending;
+    await publisher.publish({ FL_READY: 'NO' });
+    expect(clock.waiting).toBe(0);
+  });
+
   it('does without OneGate', async () => {
     const clock = new FakeClock();
     const publisher = createPublisher(undefined, clock, keptLog(clock).log);

@@ -52,6 +52,7 @@ export function createPublisher(store: AttributeStore | undefined, clock: Clock,
       return true;
     } catch (error) {
       complain(error);
+      if (stopped) return false;
       retry = clock.after(pauseMs, () => void queue());
       pauseMs = Math.min(longestPauseMs, pauseMs * 2);
       return false;
@@ -60,7 +61,7 @@ export function createPublisher(store: AttributeStore | undefined, clock: Clock,
 
   function queue(): Promise<boolean> {
     sending = sending.then(send, send);
-    check ??= store && clock.after(checkEveryMs, () => void compare());
+    if (!stopped) check ??= store && clock.after(checkEveryMs, () => void compare());
     return sending;
   }
 
