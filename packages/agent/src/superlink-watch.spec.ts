@@ -39,7 +39,7 @@ async function world(renewInMs = 300 * day) {
   const unreachable = new OneFlowerError({ code: 'flower-unreachable', message: 'Flower does not answer.' });
   const watched = {
     guest,
-    certificates: { renewAt: clock.now() + renewInMs } as Certificates,
+    certificates: { renewAt: clock.now() + renewInMs, expiresAt: clock.now() + renewInMs + 30 * day } as Certificates,
     site: {
       refresh: async () => {
         if (!outside.answers) throw unreachable;
@@ -107,9 +107,9 @@ describe('watchSuperLink', () => {
   });
 
   it('ends when the certificate is due, after a run if one is going on', async () => {
-    const { clock, outside, ended, end } = await world(10_000);
+    const { clock, outside, ended, end } = await world(-day);
     outside.training = true;
-    await clock.advance(60_000);
+    await clock.advance(2 * 3600 * 1000);
     expect(ended()).toBe(false);
     outside.training = false;
     await clock.advance(2000);
@@ -118,7 +118,7 @@ describe('watchSuperLink', () => {
   });
 
   it('does not wait for a run until the certificate is no good', async () => {
-    const { clock, outside, ended, end } = await world(-23 * 3600 * 1000);
+    const { clock, outside, ended, end } = await world(-29 * day + 3600 * 1000);
     outside.training = true;
     await clock.advance(2 * 3600 * 1000);
     expect(ended()).toBe(true);

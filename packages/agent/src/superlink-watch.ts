@@ -71,5 +71,6 @@ async function probe(superLink: WatchedSuperLink): Promise<OneFlowerError | unde
 
 function isRenewalDue({ certificates, guest }: WatchedSuperLink, training: boolean): boolean {
   if (!certificates) return false;
-  return guest.clock.now() >= certificates.renewAt + (training ? urgentMs : 0);
+  const { renewAt, expiresAt } = certificates;
+  return guest.clock.now() >= (training ? Math.max(renewAt, expiresAt - urgentMs) : renewAt);
 }

@@ -48,6 +48,7 @@ async function useGiven(request: CertificateRequest, issuer: Issuer): Promise<Ce
     ...describe(certsDirectory, set),
     flower: own,
     renewAt: Math.min(checked.expiresAt, own.renewAt),
+    expiresAt: Math.min(checked.expiresAt, own.expiresAt),
     changed: changed || own.changed,
     warnings: checked.warnings,
   };
@@ -63,8 +64,9 @@ async function useOwn(request: CertificateRequest, issuer: Issuer): Promise<Cert
   const keep = before !== undefined && fits(before, authority.certificatePem, names, clock.now());
   const set = keep ? before : await issueSet(authority, names, clock.now(), issuer);
   if (!keep) await writeSet(certsDirectory, set, owner);
-  const renewAt = Date.parse(new X509Certificate(set.certificate).validTo) - renewBefore;
-  return { ...describe(certsDirectory, set), renewAt, changed: !keep, warnings: authority.warnings };
+  const expiresAt = Date.parse(new X509Certificate(set.certificate).validTo);
+  const renewAt = expiresAt - renewBefore;
+  return { ...describe(certsDirectory, set), renewAt, expiresAt, changed: !keep, warnings: authority.warnings };
 }
 
 async function issueSet(

@@ -49,6 +49,8 @@ export interface Certificates extends CertificateMaterial {
   flower?: CertificateMaterial | undefined;
   /** When to call again, milliseconds since the epoch. */
   renewAt: number;
+  /** When the first of them is no good any more, milliseconds since the epoch. */
+  expiresAt: number;
   /** Whether this call wrote another set than was there. */
   changed: boolean;
   /** What an operator should know of the certificates; sentences. */

@@ -6,7 +6,7 @@ import { type FlowerSetting, nodeConfigWith, superLinkProcesses, superNodeProces
 
 const certificates: Certificates = {
   ...{ caFile: '/c/ca.crt', certificateFile: '/c/server.pem', keyFile: '/c/server.key' },
-  ...{ caPem: 'ca', certificatePem: 'certificate', keyPem: 'key', fingerprint: 'f', renewAt: 0 },
+  ...{ caPem: 'ca', certificatePem: 'certificate', keyPem: 'key', fingerprint: 'f', renewAt: 0, expiresAt: 0 },
   ...{ changed: false, warnings: [] },
 };
 

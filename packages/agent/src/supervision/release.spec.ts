@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FakeClock } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
@@ -54,6 +54,14 @@ describe('resolveRelease', () => {
     await expect(resolve('1.40.0')).resolves.toEqual(expected);
     expect(warnings()).toEqual([]);
     expect(existsSync(join(layout.versions, '1.40.0/lib/python3.11/site-packages/oneflower-shared.pth'))).toBe(true);
+  });
+
+  it('unpacks nothing where Flower may write', async () => {
+    const { layout, resolve } = await world(`${installs}; echo "$TMPDIR" > "$target/tmpdir"; touch "$TMPDIR/left"`);
+    await resolve('1.40.0');
+    const used = (await readFile(join(layout.versions, '1.40.0/tmpdir'), 'utf8')).trim();
+    expect(used).toBe(join(layout.versions, 'tmp'));
+    expect(existsSync(used)).toBe(false);
   });
 
   it('falls back to the baked one, with one warning that says why', async () => {

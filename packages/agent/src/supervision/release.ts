@@ -81,8 +81,9 @@ async function install(
 ): Promise<FlowerRelease> {
   const target = join(layout.versions, version);
   log.info(`Flower ${version} is not baked in: installing it beside ${baked.version}.`);
-  await mkdir(layout.versions, { recursive: true, mode: 0o755 });
   await rm(target, { recursive: true, force: true });
+  await rm(temporaryOf(layout), { recursive: true, force: true });
+  await mkdir(temporaryOf(layout), { recursive: true, mode: 0o755 });
   const cut = new AbortController();
   const timer = clock.after(installMs, () => cut.abort());
   const limit = AbortSignal.any([signal, cut.signal]);
@@ -92,12 +93,17 @@ async function install(
     await execute(join(target, 'bin/python'), [...pip, `flwr==${version}`], layout, limit);
   } finally {
     timer.cancel();
+    await rm(temporaryOf(layout), { recursive: true, force: true });
   }
   await shareLibraries(target, baked);
   await writeFile(join(target, marker), '');
   const release = await releaseIn(layout.versions, version);
   if (!release) throw new Error('the package holds no flower-superlink');
   return release;
+}
+
+function temporaryOf(layout: Layout): string {
+  return join(layout.versions, 'tmp');
 }
 
 /** What the apps import (scikit-learn and the like) comes from the baked environment, after the release's own. */
@@ -120,7 +126,8 @@ async function execute(file: string, args: string[], layout: Layout, signal: Abo
     ...Object.fromEntries(passed),
     PATH: '/usr/local/bin:/usr/bin:/bin',
     HOME: layout.state,
-    TMPDIR: join(layout.flowerState, 'tmp'),
+    // Not Flower's user's: what is unpacked there is run and installed as root.
+    TMPDIR: temporaryOf(layout),
   };
   await new Promise<void>((resolve, reject) => {
     const child = spawn(file, args, { env, cwd: layout.state, stdio: ['ignore', 'ignore', 'pipe'], signal });
