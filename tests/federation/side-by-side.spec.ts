@@ -1,7 +1,7 @@
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { EmbeddedCloud, ownApp, type ServiceView } from '../support/embedded-cloud.ts';
 
-const deployments = process.env.ONEFLOWER_FULL ? 6 : 3;
+const deployments = 6;
 const names = Array.from({ length: deployments }, (_, index) => `service-${index + 1}`);
 
 describe(`${deployments} deployments on one embedded cloud`, () => {
