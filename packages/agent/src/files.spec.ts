@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { writeFileAtomic } from './files.ts';
+import { removeHandedOver, writeFileAtomic } from './files.ts';
 
 let folder: string;
 
@@ -12,6 +12,37 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
+});
+
+describe('removeHandedOver', () => {
+  /** Where tests do not run as root nothing can be handed over: then this is the user itself. */
+  const own = process.getuid?.() ?? 0;
+  const other = own === 0 ? { uid: 65_534, gid: 65_534 } : { uid: own, gid: process.getgid?.() ?? 0 };
+
+  async function handedOver(): Promise<string> {
+    await chmod(folder, 0o711);
+    const app = join(folder, 'app');
+    await mkdir(join(app, 'sub'), { recursive: true });
+    await writeFile(join(app, 'sub/a.py'), '');
+    for (const path of [join(app, 'sub/a.py'), join(app, 'sub'), app]) await chown(path, other.uid, other.gid);
+    return app;
+  }
+
+  it('removes a folder with all that is in it, and none', async () => {
+    const app = await handedOver();
+    await removeHandedOver(app, other);
+    await removeHandedOver(app, other);
+    await expect(readdir(folder)).resolves.toEqual([]);
+  });
+
+  it.runIf(own === 0)('removes nothing that its owner could not remove', async () => {
+    const app = await handedOver();
+    await mkdir(join(app, 'of-root'), { mode: 0o700 });
+    await writeFile(join(app, 'of-root/key'), '');
+    await expect(removeHandedOver(app, other)).rejects.toMatchObject({ code: 'ENOTEMPTY' });
+    await expect(readdir(app)).resolves.toEqual(['of-root']);
+    await expect(readdir(join(app, 'of-root'))).resolves.toEqual(['key']);
+  });
 });
 
 describe('writeFileAtomic', () => {

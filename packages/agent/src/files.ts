@@ -1,5 +1,6 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, lstat, open, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { failures, messageOf, OneFlowerError } from '@oneflower/contract';
 
@@ -41,6 +42,23 @@ export async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * Removes a folder of the agent that may have been handed over to `owner`. Then it is emptied as that user: whoever
+ * owns folders can swap one for a link while root goes through them, and root would empty what that leads to.
+ */
+export async function removeHandedOver(folder: string, owner: FileOwner | undefined): Promise<void> {
+  const found = await lstat(folder).catch(() => undefined);
+  if (!found) return;
+  if (owner === undefined || found.uid === process.getuid?.()) {
+    await rm(folder, { recursive: true, force: true });
+    return;
+  }
+  const options = { ...owner, cwd: '/', env: { PATH: '/usr/bin:/bin' } };
+  // It cannot remove the folder itself, which lies in one of the agent's.
+  await new Promise<void>(resolve => execFile('rm', ['-rf', '--', folder], options, () => resolve()));
+  await rmdir(folder);
 }
 
 /** The error with which every failed write of state is reported. */

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { OneFlowerError, type RunLogs, type RunSummary } from '@oneflower/contract';
+import { messageOf, OneFlowerError, type RunLogs, type RunSummary } from '@oneflower/contract';
+import { removeHandedOver } from '../files.ts';
 import type { ControlApi } from '../flower-control/types.ts';
 import type { Guest } from '../guest.ts';
 import type { FlowerSetting } from '../supervision/flower.ts';
@@ -62,7 +63,9 @@ export class RunService {
       const runId = await submitRun(this.#parts.flower(), guest.layout.root, folder, runConfig);
       return await this.keeper.add(runId, await appName(folder), 'operator');
     } finally {
-      await rm(folder, { recursive: true, force: true });
+      await removeHandedOver(folder, guest.owner).catch((error: unknown) => {
+        guest.log.warning(`The uploaded app in ${folder} cannot be removed: ${messageOf(error)}.`);
+      });
     }
   }
 

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
-import { chown, cp, mkdir, readdir, rm } from 'node:fs/promises';
+import { chown, cp, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatHostPort, type HostPort, OneFlowerError, type Settings } from '@oneflower/contract';
 import { z } from 'zod';
-import { type FileOwner, writeFileAtomic } from '../files.ts';
+import { type FileOwner, removeHandedOver, writeFileAtomic } from '../files.ts';
 import type { Layout } from '../layout.ts';
 import { type FlowerSetting, flowerEnvironment } from '../supervision/flower.ts';
 import { guestMark } from '../supervision/processes.ts';
@@ -44,7 +44,7 @@ export function runConfigOf(settings: Settings): string[] {
 /** Copies an app that comes with OneFlower to where Flower's user can read it, whatever the image's modes are. */
 export async function copyApp(layout: Layout, name: string, owner: FileOwner | undefined): Promise<string> {
   const target = join(layout.runs, `app-${name}`);
-  await rm(target, { recursive: true, force: true });
+  await removeHandedOver(target, owner);
   await mkdir(target, { mode: 0o700 });
   await cp(join(layout.software.apps, name), target, {
     recursive: true,
