@@ -1,4 +1,4 @@
-import { appendFile, chmod, mkdir, readFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FakeClock } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
@@ -90,6 +90,18 @@ describe('event hub', () => {
     await hub.flushed();
     expect(hub.kept().length).toBeLessThanOrEqual(20);
     expect(hub.kept().at(-1)?.seq).toBe(500);
+  });
+
+  it('keeps fewer where they are long', async () => {
+    const { file, hub } = await world();
+    const details = 'x'.repeat(20_000);
+    for (let rounds_done = 1; rounds_done <= 2000; rounds_done++) {
+      hub.emit('run_ended', { run_id: '1', status: 'failed', details, rounds_done });
+    }
+    await hub.flushed();
+    expect(hub.kept().length).toBeLessThan(900);
+    expect(hub.kept().at(-1)?.seq).toBe(2000);
+    expect((await stat(file)).size).toBeLessThan(17 * 1024 * 1024);
   });
 
   it('goes on without the disk and says so once', async () => {

@@ -37,6 +37,8 @@ const Stored = z.object({
 });
 
 const pageSize = 500;
+/** What is kept of events at most, where they are long. */
+const keptBytes = 8 * 1024 * 1024;
 
 export interface EventHubOptions {
   /** Where events are kept, one JSON object a line. */
@@ -51,7 +53,8 @@ export interface EventHubOptions {
 export async function createEventHub({ file, clock, log, keep = 5000 }: EventHubOptions): Promise<EventHub> {
   const loaded = await load(file);
   let kept = loaded.entries;
-  let onDisk = kept.length;
+  let onDisk = { lines: kept.length, bytes: bytesOf(kept) };
+  let inMemory = onDisk.bytes;
   let next = (kept.at(-1)?.seq ?? 0) + 1;
   const listeners: ((event: NumberedEvent) => void)[] = [];
   let waiters: (() => void)[] = [];
@@ -62,9 +65,13 @@ export async function createEventHub({ file, clock, log, keep = 5000 }: EventHub
 
   function add(event: EventName, timestamp: string, data: Record<string, unknown>): void {
     const entry = { seq: next++, event, timestamp, data };
-    // The disk may be full for long: memory is not to follow.
-    if (kept.length >= 2 * keep) kept = kept.slice(-keep);
     kept.push(entry);
+    inMemory += line(entry).length;
+    // The disk may be full for long: memory is not to follow.
+    if (kept.length > 2 * keep || inMemory > 2 * keptBytes) {
+      kept = lastOf(kept, keep);
+      inMemory = bytesOf(kept);
+    }
     log.write(events[event].level, sentence(event, data), { event, data, source: 'events' });
     writing = writing.then(() => store(entry)).catch(complain);
     for (const listener of listeners) listener(entry);
@@ -72,10 +79,10 @@ export async function createEventHub({ file, clock, log, keep = 5000 }: EventHub
   }
 
   async function store(entry: NumberedEvent): Promise<void> {
-    if (onDisk >= 2 * keep) {
-      kept = kept.slice(-keep);
-      await writeFileAtomic(file, kept.map(line).join(''), { mode: 0o600 });
-      onDisk = kept.length;
+    if (onDisk.lines >= 2 * keep || onDisk.bytes >= 2 * keptBytes) {
+      const last = lastOf(kept, keep);
+      await writeFileAtomic(file, last.map(line).join(''), { mode: 0o600 });
+      onDisk = { lines: last.length, bytes: bytesOf(last) };
       torn = false;
       return;
     }
@@ -83,7 +90,7 @@ export async function createEventHub({ file, clock, log, keep = 5000 }: EventHub
     torn = true;
     await appendFile(file, before + line(entry), { mode: 0o600 });
     torn = false;
-    onDisk++;
+    onDisk = { lines: onDisk.lines + 1, bytes: onDisk.bytes + line(entry).length };
     complained = false;
   }
 
@@ -145,6 +152,21 @@ function parseLine(text: string): NumberedEvent[] {
 
 function line(entry: NumberedEvent): string {
   return `${JSON.stringify(entry)}\n`;
+}
+
+function bytesOf(entries: readonly NumberedEvent[]): number {
+  return entries.reduce((sum, entry) => sum + line(entry).length, 0);
+}
+
+/** The last events, by number and by size. */
+function lastOf(entries: readonly NumberedEvent[], keep: number): NumberedEvent[] {
+  let from = entries.length;
+  for (let bytes = 0; from > Math.max(0, entries.length - keep); from--) {
+    const entry = entries[from - 1];
+    bytes += entry === undefined ? 0 : line(entry).length;
+    if (bytes > keptBytes) break;
+  }
+  return entries.slice(from);
 }
 
 function sentence(event: EventName, data: Record<string, unknown>): string {

@@ -56,6 +56,15 @@ describe('tail', () => {
     expect((await stat(`${file}.other`)).size).toBe(8);
   });
 
+  it('takes no event that would fill the memory', async () => {
+    const { file, rounds, tail } = await world();
+    const details = { run_id: '1', file: '1.npz', round: 1, metrics: {}, details: { more: 'x'.repeat(100_000) } };
+    const model = { event: 'model_written', timestamp: '2026-01-01T00:00:00.000Z', data: details };
+    await writeFile(file, `${JSON.stringify(model)}\n${roundStart(2)}`);
+    await tail.poll();
+    expect(rounds()).toEqual([2]);
+  });
+
   it('waits for the rest of a line', async () => {
     const { file, rounds, tail } = await world();
     const line = roundStart(1);

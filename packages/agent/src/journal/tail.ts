@@ -26,8 +26,10 @@ export interface Tail {
 }
 
 const pauseMs = 500;
-/** A longer line is no event. */
-const longestLine = 1024 * 1024;
+/** A longer line is no event: a page of 500 of them is to stay below the 16 MiB that a client takes. */
+const longestLine = 24 * 1024;
+/** How much is read at once. */
+const chunkBytes = 1024 * 1024;
 
 const Position = z.object({ file: z.string(), offset: z.int().min(0) });
 
@@ -56,10 +58,10 @@ export async function createTail({ file, positionFile, clock, log, take }: TailO
       if (position.file !== String(ino) || position.offset > size) position = { file: String(ino), offset: 0 };
       const before = position.offset;
       for (let used = -1; used !== 0; position.offset += used) {
-        const room = Buffer.alloc(Math.min(size - position.offset, longestLine));
+        const room = Buffer.alloc(Math.min(size - position.offset, chunkBytes));
         const { bytesRead } = await handle.read(room, 0, room.length, position.offset);
         used = consume(room.subarray(0, bytesRead));
-        if (used === 0 && bytesRead === longestLine) {
+        if (used === 0 && bytesRead === chunkBytes) {
           refuse();
           used = bytesRead;
         }
@@ -88,7 +90,7 @@ export async function createTail({ file, positionFile, clock, log, take }: TailO
     if (end === -1) return 0;
     for (const line of chunk.subarray(0, end).toString('utf8').split('\n')) {
       if (line.trim() === '') continue;
-      const event = parseAppEvent(line);
+      const event = line.length > longestLine ? undefined : parseAppEvent(line);
       if (event) take(event);
       else refuse();
     }
