@@ -5,6 +5,8 @@ if (process.argv[2] === issuingArgument) {
   const { serveOrders } = await import('./certificates/issuing-process.ts');
   serveOrders();
 } else {
+  // A change of the context before the program listens is none: it has not read it yet. Unheard, SIGHUP would end it.
+  process.on('SIGHUP', () => undefined);
   const { start } = await import('./program.ts');
   start(process.argv.slice(2));
 }

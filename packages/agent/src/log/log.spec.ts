@@ -55,4 +55,10 @@ describe('log', () => {
     ).toBeLessThanOrEqual(1);
     expect(lines.join('')).not.toContain('\x1b');
   });
+
+  it('commands no terminal', () => {
+    const { log, lines } = world();
+    log.info('a\x1b[2J\x9b2J\x85b');
+    expect(lines[0]).toMatch(/\] a\?\[2J\?2J\?b\n$/);
+  });
 });

@@ -66,7 +66,7 @@ function renderText({ timestamp, level, message, detail }: Line): string {
 
 /** A message may hold what another machine sent: no line of it may look like a line of the log. */
 function escapeControls(text: string): string {
-  return text.replace(/[\0-\x08\x0b-\x1f\x7f]/g, '?').replaceAll('\n', '\n    ');
+  return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, '?').replaceAll('\n', '\n    ');
 }
 
 /** File and line of the first caller outside this folder. */
