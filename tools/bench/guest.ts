@@ -29,9 +29,9 @@ export async function startGuest(
   const lines = Object.entries(context).map(([name, value]) => `${name}='${value}'\n`);
   await writeFile(join(folder, 'context', 'context.sh'), lines.join(''));
   await writeFile(join(folder, 'context', 'token.txt'), 'token-of-the-vm');
-  const { file, args } = agentCommand(software);
+  const { file, args, env } = agentCommand(software);
   const own = ['--root', root, '--context', join(folder, 'context'), '--address', scene.address(host)];
   // As in a cloud, the agent gets nothing of our environment.
-  const agent = scene.start(file, [...args, ...own], { PATH: '/usr/local/bin:/usr/bin:/bin' });
+  const agent = scene.start(file, [...args, ...own], { ...env, PATH: '/usr/local/bin:/usr/bin:/bin' });
   return { agent, layout: layoutOf(root, software.software), isReady: () => agent.said().includes(ready) };
 }

@@ -2,6 +2,7 @@ import { OneFlowerError } from '@oneflower/contract';
 import { z } from 'zod';
 import { type CloudFiles, readJson, writeWhole } from '../cloud/files.ts';
 import type { CloudPorts } from '../cloud/front-end.ts';
+import type { AgentCommand } from '../drivers/process/index.ts';
 
 const portSchema = z.int().min(1).max(65_535);
 
@@ -10,7 +11,11 @@ const portsSchema = z.object({ xmlrpc: portSchema, oneflow: portSchema, onegate:
 const configSchema = z.discriminatedUnion('driver', [
   z.object({
     driver: z.literal('process'),
-    agentCommand: z.object({ file: z.string(), args: z.array(z.string()) }),
+    agentCommand: z.object({
+      file: z.string(),
+      args: z.array(z.string()),
+      env: z.record(z.string(), z.string()).optional(),
+    }),
     ports: portsSchema.optional(),
   }),
   z.object({ driver: z.literal('dummy'), ports: portsSchema.optional() }),
@@ -20,7 +25,7 @@ const configSchema = z.discriminatedUnion('driver', [
 export interface DaemonConfig {
   driver: 'process' | 'dummy';
   /** What runs in each VM; the process driver needs it. */
-  agentCommand?: { file: string; args: string[] } | undefined;
+  agentCommand?: AgentCommand | undefined;
   ports?: CloudPorts | undefined;
 }
 

@@ -9,6 +9,8 @@ import type { ProcessTable } from './proc.ts';
 export interface AgentCommand {
   file: string;
   args: readonly string[];
+  /** Environment beside PATH, HOME and LANG. */
+  env?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Something that happened to a VM's agent without being asked for. */
@@ -166,7 +168,7 @@ export class Guest {
       const child = spawn(agentCommand.file, [...agentCommand.args, ...own], {
         cwd: folder.root,
         detached: true,
-        env: { PATH: GUEST_PATH, HOME: folder.root, LANG: 'C.UTF-8' },
+        env: { ...agentCommand.env, PATH: GUEST_PATH, HOME: folder.root, LANG: 'C.UTF-8' },
         stdio: ['ignore', log, log],
       });
       await spawned(child);
