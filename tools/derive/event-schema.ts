@@ -1,5 +1,5 @@
 import { events } from '@oneflower/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** JSON Schema of the events that our code inside Flower writes, by event name; Python's tests hold its lines against it. */
 export function renderEventSchema(): string {

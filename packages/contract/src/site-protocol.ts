@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * What a SuperNode's agent asks of the SuperLink's gate under `/v1/site/`: enrolment with the join token, then its

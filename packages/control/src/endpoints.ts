@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { nearest, OneFlowerError } from '@oneflower/contract';
 import { type CloudLogin, readLogin } from '@oneflower/opennebula';
-import { z } from 'zod';
+import * as z from 'zod';
 import { isMissing, readIfThere, writePrivately } from './files.ts';
 import type { Environment } from './home.ts';
 import { digest } from './plan/digest.ts';

@@ -1,6 +1,6 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { type Clock, type EventData, type EventName, events, type FlowerEvent, messageOf } from '@oneflower/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 import { writeFileAtomic } from '../files.ts';
 import type { Log } from '../log/log.ts';
 

@@ -1,7 +1,7 @@
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { type Clock, type FlowerEvent, messageOf, parseAppEvent, type Timer } from '@oneflower/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 import { writeFileAtomic } from '../files.ts';
 import type { Log } from '../log/log.ts';
 

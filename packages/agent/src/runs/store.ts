@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type OneFlowerError, RunSummary } from '@oneflower/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 import { failure } from '../failure.ts';
 import { writeFileAtomic } from '../files.ts';
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { chown, cp, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatHostPort, type HostPort, OneFlowerError, type Settings } from '@oneflower/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type FileOwner, removeHandedOver, writeFileAtomic } from '../files.ts';
 import type { Layout } from '../layout.ts';
 import { type FlowerSetting, flowerEnvironment } from '../supervision/flower.ts';

@@ -10,7 +10,7 @@ import {
   StateResponse,
   sitePaths,
 } from '@oneflower/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HostPort } from '../gate/index.ts';
 import type { SiteClient } from './types.ts';
 

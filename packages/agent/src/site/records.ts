@@ -1,6 +1,6 @@
 import { readFile, rename } from 'node:fs/promises';
 import { type Clock, messageOf } from '@oneflower/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 import { writeFileAtomic } from '../files.ts';
 
 /** An enrolled node: its key is its identity, its partition is its as long as the record stands. */

@@ -9,7 +9,8 @@ export interface AgentCommand {
 
 /**
  * V8 flags that keep the agent small beside Flower: a young generation of 2 MiB instead of 32, code made for size, and
- * no optimizing compilers, whose own code takes some MB once it is used. Not `--jitless` or `--lite-mode`: they take WebAssembly away, which Node's `fetch` needs.
+ * no optimizing compilers, whose own code takes some MB once it is used. Not `--jitless` or `--lite-mode`: they take
+ * WebAssembly away, which Node's `fetch` needs.
  */
 const memoryFlags = ['--max-semi-space-size=1', '--optimize-for-size', '--no-maglev', '--no-turbofan'];
 /** glibc gives each thread an arena of its own and returns little of them: one is enough for what waits most of the time. */

@@ -1,16 +1,8 @@
 import { join } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { build } from 'esbuild';
 import type { Notify } from './environment.ts';
 
 const agent = join(import.meta.dirname, '..', '..', '..', 'agent');
-
-/** zod's error texts in fifty languages, of which the agent says none: half a megabyte that it would keep in memory. */
-const withoutTranslations: Plugin = {
-  name: 'without-translations',
-  setup(bundling) {
-    bundling.onLoad({ filter: /\/zod\/v4\/locales\/index\.js$/ }, () => ({ contents: 'export {};' }));
-  },
-};
 
 /** Makes the agent's single file from its sources. @returns its path. */
 export async function bundleAgent(notify: Notify): Promise<string> {
@@ -25,7 +17,6 @@ export async function bundleAgent(notify: Notify): Promise<string> {
     format: 'esm',
     legalComments: 'none',
     logLevel: 'error',
-    plugins: [withoutTranslations],
     // Its text stays in memory; the names stay for the sake of stack traces.
     minifyWhitespace: true,
     minifySyntax: true,

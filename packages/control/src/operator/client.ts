@@ -10,7 +10,7 @@ import {
   RunSummary,
   SuperLinkStatus,
 } from '@oneflower/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   connectionFailure,
   createOperatorTransport,

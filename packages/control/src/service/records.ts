@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { readIfThere, writePrivately } from '../files.ts';
 
 /** What only this machine knows of a service that was deployed from it: `<home>/services/CLOUD/NAME.json`, mode 0600. */

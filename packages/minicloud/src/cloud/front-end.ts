@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { OneFlowerError } from '@oneflower/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { CloudFiles } from './files.ts';
 
 /** Where a cloud is reached. */

@@ -1,5 +1,5 @@
 import { type Clock, sleep } from '@oneflower/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Oned } from '../interfaces.ts';
 import { type Hash, poolOf } from '../onegate/vm-json.ts';
 import { type CloudFiles, readJson, writeWhole } from './files.ts';

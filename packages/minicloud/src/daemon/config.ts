@@ -1,5 +1,5 @@
 import { OneFlowerError } from '@oneflower/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type CloudFiles, readJson, writeWhole } from '../cloud/files.ts';
 import type { CloudPorts } from '../cloud/front-end.ts';
 import type { AgentCommand } from '../drivers/process/index.ts';

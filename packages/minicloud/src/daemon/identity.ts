@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type CloudFiles, readJson, writeWhole } from '../cloud/files.ts';
 import type { CloudEndpoints } from '../cloud/front-end.ts';
 import { findRecorded } from '../drivers/process/members.ts';

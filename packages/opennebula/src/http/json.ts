@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { CloudFailure, type CloudServer } from '../failure.ts';
 import type { HttpAnswer } from './transport.ts';
 

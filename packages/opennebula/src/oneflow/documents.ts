@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { roleStateName, serviceStateName } from './states.ts';
 import type { JsonObject, JsonValue, Service, ServiceRole, ServiceTemplate } from './types.ts';
 

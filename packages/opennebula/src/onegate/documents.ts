@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { roleStateName, serviceStateName } from '../oneflow/states.ts';
 import { type Attributes, type AttributeValue, attributeText, attributeVectors } from '../template/attributes.ts';
 import { LCM_STATES, stateName, VM_STATES } from '../template/states.ts';

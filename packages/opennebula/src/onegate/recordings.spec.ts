@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { CloudFailure } from '../failure.ts';
 import { type Recording, recordedJson, recording, recordings } from '../testing/recordings.ts';
 import { startServer } from '../testing/server.ts';

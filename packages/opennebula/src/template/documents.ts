@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { attributeText, attributeVectors } from './attributes.ts';
 import { attributes, idsOf, integer, integerOr, optionalText, text } from './fields.ts';
 import { HOST_STATES, IMAGE_STATES, LCM_STATES, NETWORK_STATES, stateName, VM_STATES } from './states.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseXml, type XmlElement } from '../xml/parse.ts';
 import type { Attributes, AttributeValue } from './attributes.ts';
 

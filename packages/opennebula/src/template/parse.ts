@@ -1,5 +1,5 @@
 import { messageOf, OneFlowerError } from '@oneflower/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 import { readDocument, type XmlNode } from './fields.ts';
 
 /**

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { OneFlowerError } from '@oneflower/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { DriverVm } from '../../interfaces.ts';
 import type { AgentRecord } from './members.ts';
 
