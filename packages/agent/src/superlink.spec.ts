@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +19,7 @@ const agents: TestAgent[] = [];
 beforeAll(async () => {
   realSoftware();
   folder = await mkdtemp(join(tmpdir(), 'oneflower-agents-'));
+  await chmod(folder, 0o755);
 });
 
 afterAll(async () => {
