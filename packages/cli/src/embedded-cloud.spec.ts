@@ -256,6 +256,14 @@ describe('a deployment with a use case', () => {
     expect(deployed.code).toBe(0);
   });
 
+  it('is not ended by a run that an operator has submitted', async () => {
+    const foreign = { run_id: '6', status: 'failed', details: '', rounds_done: 0 } as const;
+    stage.operator.runs = [runSummary({ rounds: 1 }), runSummary({ runId: '6', submittedBy: 'operator' })];
+    stage.operator.tell({ event: 'run_ended', data: foreign }, trainingStart);
+    const deployed = await stage.run('deploy', ...withUseCase, '--json');
+    expect(deployed.document()).toMatchObject({ service: { run: { runId: '7' } } });
+  });
+
   it('fails when its run fails', async () => {
     stage.operator.runs = [runSummary({ status: 'failed' })];
     stage.operator.tell({
@@ -278,7 +286,7 @@ describe('runs and models', () => {
     stage.operator.runs = [runSummary({ status: 'failed', details, endedAt: '2026-01-01T00:00:01Z' })];
     expect((await stage.run('run', 'list')).stdout).toContain(`Run 7: ${details}\n`);
     const watched = await stage.run('run', 'watch');
-    expect(watched.stdout).toBe(`Run 7 is failed (${details}).\n`);
+    expect(watched.stdout).toBe(`Run 7 is failed.\n${details}\n`);
     expect(watched.code).toBe(1);
     stage.operator.status.run = stage.operator.runs[0] ?? null;
     expect((await stage.run('status', 'sensors')).stdout).toContain(`${details}\n`);

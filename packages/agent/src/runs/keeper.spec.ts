@@ -90,6 +90,8 @@ describe('the run of the variables', () => {
     await keeper.tick();
     expect(outside.submitted).toBe(0);
     expect(keeper.waitingFor()).toMatch(/has to be submitted/);
+    await keeper.add('7', 'own-app', 'operator');
+    expect(keeper.waitingFor()).toBeNull();
   });
 
   it('is found again when the agent died while it submitted', async () => {

@@ -77,7 +77,7 @@ export class RunKeeper {
   waitingFor(): string | null {
     const { FL_USE_CASE, FL_MIN_AVAILABLE_CLIENTS } = this.#parts.settings();
     if (this.#state.fromVariables === 'submitted') return this.#lostRun();
-    if (FL_USE_CASE === 'none') return 'FL_USE_CASE is none: a run has to be submitted.';
+    if (FL_USE_CASE === 'none') return this.isTraining() ? null : 'FL_USE_CASE is none: a run has to be submitted.';
     if (this.#refusal !== undefined) return this.#refusal;
     const online = this.#parts.onlineNodes();
     if (online < FL_MIN_AVAILABLE_CLIENTS) {

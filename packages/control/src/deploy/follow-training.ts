@@ -27,10 +27,12 @@ export async function followTraining(following: TrainingFollowing): Promise<RunS
   for await (const numbered of followEvents({ ...following, after: 0 })) {
     notify({ type: 'flower_event', ...numbered });
     const { event } = numbered;
-    if (goal === 'training' && event.event === 'training_start') return summaryOf(following, event.data.run_id);
-    if (goal === 'ready' || event.event !== 'run_ended') continue;
+    const decides = event.event === 'run_ended' || (event.event === 'training_start' && goal === 'training');
+    if (goal === 'ready' || !decides) continue;
     const run = await summaryOf(following, event.data.run_id);
-    if (event.data.status === 'completed') return run;
+    // An operator may have submitted a run of their own meanwhile.
+    if (run?.submittedBy === 'operator') continue;
+    if (event.event === 'training_start' || event.data.status === 'completed') return run;
     throw new OneFlowerError({
       code: 'run-failed',
       message: `The run ${event.data.run_id} has ${event.data.status === 'stopped' ? 'been stopped' : 'failed'} in round ${event.data.rounds_done + 1}.`,

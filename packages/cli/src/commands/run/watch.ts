@@ -21,7 +21,7 @@ export async function watchToEnd(runs: RunsContext, runId: string | undefined): 
   const { watchRun } = await import('@oneflower/control');
   const run = await watchRun(runs, runId);
   const metrics = formatMetrics(run.metrics);
-  const details = run.details === '' ? '' : ` (${run.details})`;
-  const text = `Run ${run.runId} is ${run.status}${details}${metrics === '' ? '' : `: ${metrics}`}.\n`;
+  const why = run.details === '' ? '' : `${run.details}\n`;
+  const text = `Run ${run.runId} is ${run.status}${metrics === '' ? '' : `: ${metrics}`}.\n${why}`;
   return { document: { run }, text: safe(text), exitCode: run.status === 'completed' ? 0 : 1 };
 }
