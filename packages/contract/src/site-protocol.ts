@@ -55,13 +55,12 @@ export const ApiError = z.object({
 });
 export type ApiError = z.infer<typeof ApiError>;
 
-/** Codes with which enrolment is refused. */
-export const enrolRefusals = [
-  'join-token-refused',
-  'flower-version-differs',
-  'partition-taken',
-  'not-ready',
-  'bad-request',
-  'node-token-refused',
-] as const;
-export type EnrolRefusal = (typeof enrolRefusals)[number];
+/** Codes with which enrolment is refused. `node-removed`: Flower never takes this key again; the node makes another. */
+export type EnrolRefusal =
+  | 'join-token-refused'
+  | 'node-token-refused'
+  | 'node-removed'
+  | 'flower-version-differs'
+  | 'partition-taken'
+  | 'not-ready'
+  | 'bad-request';

@@ -1,11 +1,9 @@
 import { type EnrolRefusal, OneFlowerError } from '@oneflower/contract';
 
-/** Beside the contract's refusals: the key was taken off Flower, which never accepts it again; the node makes another. */
-export const nodeRemoved = 'node-removed';
+/** The key was taken off Flower, which never accepts it again; the node makes another. */
+export const nodeRemoved = 'node-removed' satisfies EnrolRefusal;
 
-export type Refusal = EnrolRefusal | typeof nodeRemoved;
-
-const statuses: Record<Refusal, number> = {
+const statuses: Record<EnrolRefusal, number> = {
   'join-token-refused': 401,
   'node-token-refused': 401,
   'flower-version-differs': 409,
@@ -15,7 +13,7 @@ const statuses: Record<Refusal, number> = {
   'bad-request': 400,
 };
 
-const remedies: Record<Refusal, string> = {
+const remedies: Record<EnrolRefusal, string> = {
   'join-token-refused': 'Set FL_JOIN_TOKEN to that of the SuperLink.',
   'node-token-refused': 'Enrol again.',
   'flower-version-differs': 'Set FLOWER_VERSION alike on both sides.',
@@ -26,7 +24,7 @@ const remedies: Record<Refusal, string> = {
 };
 
 /** A refusal of the site; its code is what the node reads. */
-export function refuse(refusal: Refusal, message: string): OneFlowerError {
+export function refuse(refusal: EnrolRefusal, message: string): OneFlowerError {
   return new OneFlowerError({
     code: refusal,
     message,
