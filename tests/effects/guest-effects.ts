@@ -27,7 +27,8 @@ export const guestEffects = {
     expect(nodeCommand).toContain('/versions/1.39.0/bin/flower-supernode ');
     expect(nodeCommand).toContain('--auth-supernode-private-key');
     expect(scene.oneGate.attributes(older.node.vmId)).toMatchObject({ FL_VERSION: '1.39.0', FL_NODE_READY: 'YES' });
-    expect(await older.superLink.guest.events('client_join')).toHaveLength(1);
+    const joined = async () => (await older.superLink.guest.events('client_join')).length === 1;
+    await until('the older SuperLink has seen its node join', joined);
   },
 
   async FL_LOG_LEVEL(scene) {
