@@ -324,6 +324,17 @@ describe('runs and models', () => {
     });
   });
 
+  it('are waited for while the SuperLink is down from the start', async () => {
+    const { operator } = stage;
+    operator.runs = [runSummary({ status: 'completed', endedAt: '2026-01-01T00:00:01Z' })];
+    operator.cuts = 2;
+    const watched = await stage.run('run', 'watch');
+    expect(watched.stderr).toContain('The SuperLink does not answer; trying again');
+    expect(watched.stderr).toContain('The SuperLink answers again');
+    expect(watched.stdout).toBe('Run 7 is completed.\n');
+    expect(watched.code).toBe(0);
+  });
+
   it('are submitted as a folder with what belongs to an app', async () => {
     const app = join(stage.home, 'app');
     await mkdir(join(app, 'pkg', '__pycache__'), { recursive: true });

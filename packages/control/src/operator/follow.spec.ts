@@ -2,7 +2,7 @@ import { type EventPage, FakeClock, OneFlowerError } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
 import type { Progress } from '../notify.ts';
 import type { OperatorClient } from './client.ts';
-import { followEvents, patienceMs } from './follow.ts';
+import { askPatiently, followEvents, patienceMs } from './follow.ts';
 
 type Answer = EventPage | OneFlowerError;
 
@@ -102,4 +102,54 @@ describe('following events', () => {
     expect(error).toBe(refused);
     expect(asked).toEqual([0]);
   });
+});
+
+describe('asking patiently', () => {
+  async function ask(answers: Answer[]) {
+    const server = superlink(answers);
+    const clock = new FakeClock();
+    const progress: Progress[] = [];
+    const notify = (one: Progress): void => void progress.push(one);
+    const began = clock.now();
+    let ended: { answer: unknown } | { error: unknown } | undefined;
+    const work = askPatiently({ connect: server.connect, clock, notify }, operator => operator.events(0, 0)).then(
+      answer => {
+        ended = { answer };
+      },
+      error => {
+        ended = { error };
+      },
+    );
+    while (ended === undefined) await clock.advance(1000);
+    await work;
+    return { ...server, progress, ended, tookMs: clock.now() - began };
+  }
+
+  it('waits for a SuperLink that is down from the start, and says so', async () => {
+    const { ended, progress, connections } = await ask([away, away, away, page(1)]);
+    expect(ended).toEqual({ answer: page(1) });
+    expect(connections()).toBe(4);
+    expect(progress).toEqual([
+      { type: 'connection_lost', reason: 'It does not answer.' },
+      { type: 'connection_restored' },
+    ]);
+  });
+
+  it('gives up one that stays down, as late as following does', async () => {
+    const { ended, tookMs } = await ask(Array.from({ length: 1000 }, () => away));
+    expect(ended).toEqual({ error: away });
+    expect(tookMs).toBeGreaterThanOrEqual(patienceMs);
+    expect(tookMs).toBeLessThan(patienceMs + 15_000);
+  });
+
+  it.each(['operator-token-refused', 'oned-unreachable', 'oneflow-unauthenticated'])(
+    'reports %s at once',
+    async code => {
+      const error = new OneFlowerError({ code, message: 'No.' });
+      const { ended, progress, connections } = await ask([error]);
+      expect(ended).toEqual({ error });
+      expect(connections()).toBe(1);
+      expect(progress).toEqual([]);
+    },
+  );
 });

@@ -40,20 +40,17 @@ export const patienceMs = 300_000;
  * @throws OneFlowerError the last failure, when the SuperLink stays away for {@link patienceMs}.
  */
 export async function* followEvents(options: FollowOptions): AsyncGenerator<NumberedEvent> {
-  const { clock, notify, signal } = options;
+  const { signal } = options;
+  const absence = new Absence(options);
   let after = options.after;
-  let lostAt: number | undefined;
-  let delay = firstDelayMs;
   let client: OperatorClient | undefined;
   try {
     for (;;) {
       signal?.throwIfAborted();
       try {
         client ??= await options.connect();
-        const page = await client.events(after, lostAt === undefined ? waitSeconds : 0, signal);
-        if (lostAt !== undefined) notify({ type: 'connection_restored' });
-        lostAt = undefined;
-        delay = firstDelayMs;
+        const page = await client.events(after, absence.lasts ? 0 : waitSeconds, signal);
+        absence.end();
         // A SuperLink that was made anew counts from the start again.
         if (page.next < after) {
           after = 0;
@@ -71,16 +68,84 @@ export async function* followEvents(options: FollowOptions): AsyncGenerator<Numb
         await client?.close();
         client = undefined;
         if (!isPassing(error)) throw error;
-        if (lostAt === undefined) notify({ type: 'connection_lost', reason: messageOf(error) });
-        lostAt ??= clock.now();
-        if (clock.now() - lostAt >= patienceMs) throw error;
+        absence.goOn(error);
       }
-      await sleep(clock, delay, signal);
-      delay = Math.min(longestDelayMs, delay * 2);
+      await absence.pause();
     }
   } finally {
     await client?.close();
   }
+}
+
+/**
+ * The first that is asked of a SuperLink which may be away at the moment: asked again, as {@link followEvents} does,
+ * until it answers. A cloud that does not answer is no SuperLink that is away, and is reported at once.
+ * @throws OneFlowerError the last failure, when the SuperLink stays away for {@link patienceMs}.
+ */
+export async function askPatiently<Answer>(
+  { connect, ...circumstances }: Omit<FollowOptions, 'after'>,
+  ask: (operator: OperatorClient) => Promise<Answer>,
+): Promise<Answer> {
+  const { signal } = circumstances;
+  const absence = new Absence(circumstances);
+  for (;;) {
+    signal?.throwIfAborted();
+    let client: OperatorClient | undefined;
+    try {
+      client = await connect();
+      const answer = await ask(client);
+      absence.end();
+      return answer;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!isPassing(error) || isOfCloud(error)) throw error;
+      absence.goOn(error);
+    } finally {
+      await client?.close();
+    }
+    await absence.pause();
+  }
+}
+
+/** The time for which a SuperLink does not answer, how that is told, and when it is asked again. */
+class Absence {
+  readonly #circumstances: Pick<FollowOptions, 'clock' | 'notify' | 'signal'>;
+  #began: number | undefined;
+  #delay = firstDelayMs;
+
+  constructor(circumstances: Pick<FollowOptions, 'clock' | 'notify' | 'signal'>) {
+    this.#circumstances = circumstances;
+  }
+
+  get lasts(): boolean {
+    return this.#began !== undefined;
+  }
+
+  /** It begins, or goes on. @throws the error once {@link patienceMs} are over. */
+  goOn(error: unknown): void {
+    const { clock, notify } = this.#circumstances;
+    if (this.#began === undefined) notify({ type: 'connection_lost', reason: messageOf(error) });
+    this.#began ??= clock.now();
+    if (clock.now() - this.#began >= patienceMs) throw error;
+  }
+
+  async pause(): Promise<void> {
+    const { clock, signal } = this.#circumstances;
+    await sleep(clock, this.#delay, signal);
+    this.#delay = Math.min(longestDelayMs, this.#delay * 2);
+  }
+
+  end(): void {
+    if (this.lasts) this.#circumstances.notify({ type: 'connection_restored' });
+    this.#began = undefined;
+    this.#delay = firstDelayMs;
+  }
+}
+
+const ofCloud = /^(oned|oneflow)-(unreachable|interrupted|timeout|unauthenticated)$/;
+
+function isOfCloud(error: unknown): boolean {
+  return isOneFlowerError(error) && ofCloud.test(error.code);
 }
 
 /** Failures that pass by themselves while a SuperLink restarts. */
@@ -88,7 +153,7 @@ export function isPassing(error: unknown): boolean {
   if (!isOneFlowerError(error)) return false;
   if (['operator-unreachable', 'operator-untrusted', 'superlink-not-ready'].includes(error.code)) return true;
   if (error.code === 'operator-refused') return Number(error.details.status) >= 500;
-  return /^(oned|oneflow)-(unreachable|interrupted|timeout|unauthenticated)$/.test(error.code);
+  return isOfCloud(error);
 }
 
 /** An event of a page, or undefined when this version does not know it or its data are not what they must be. */

@@ -2,7 +2,7 @@ import { type Clock, nearest, OneFlowerError, type RunSummary, sleep } from '@on
 import type { Notify } from '../notify.ts';
 import type { OperatorClient } from '../operator/client.ts';
 import { connectOperator, type OperatorPlace } from '../operator/connect.ts';
-import { followEvents } from '../operator/follow.ts';
+import { askPatiently, followEvents } from '../operator/follow.ts';
 import { packApp } from './pack.ts';
 
 /** Which service's runs, and how one is told what happens. */
@@ -42,26 +42,27 @@ export function stopRun(context: RunsContext, runId?: string): Promise<RunSummar
 }
 
 /**
- * Follows a run until it has ended, through losses of the connection; its events go to `notify`.
+ * Follows a run until it has ended; its events go to `notify`. A SuperLink that is away, from the start or in between,
+ * is waited for.
  * @returns the run as it is at the end.
  */
 export async function watchRun(context: RunsContext, runId?: string): Promise<RunSummary> {
-  const run = await withOperator(context, operator => pickRun(operator, context.service, runId));
-  const connect = () => connectOperator(context, context.service);
-  if (!hasEnded(run)) {
-    const { clock, notify, signal } = context;
-    let begun = false;
-    for await (const numbered of followEvents({ connect, clock, notify, signal, after: 0 })) {
-      const { event } = numbered;
-      const about = 'run_id' in event.data ? event.data.run_id : undefined;
-      begun ||= about === run.runId;
-      // What happened before the run, and to other runs, is not of interest.
-      if (!begun || (about !== undefined && about !== run.runId)) continue;
-      notify({ type: 'flower_event', ...numbered });
-      if (event.event === 'run_ended') break;
-    }
+  const { clock, notify, signal } = context;
+  const following = { connect: () => connectOperator(context, context.service), clock, notify, signal };
+  const pick = (wanted?: string) => askPatiently(following, operator => pickRun(operator, context.service, wanted));
+  const run = await pick(runId);
+  if (hasEnded(run)) return run;
+  let begun = false;
+  for await (const numbered of followEvents({ ...following, after: 0 })) {
+    const { event } = numbered;
+    const about = 'run_id' in event.data ? event.data.run_id : undefined;
+    begun ||= about === run.runId;
+    // What happened before the run, and to other runs, is not of interest.
+    if (!begun || (about !== undefined && about !== run.runId)) continue;
+    notify({ type: 'flower_event', ...numbered });
+    if (event.event === 'run_ended') break;
   }
-  return withOperator(context, operator => pickRun(operator, context.service, run.runId));
+  return pick(run.runId);
 }
 
 /** Milliseconds between two looks at a log. */
