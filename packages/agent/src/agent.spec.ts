@@ -114,7 +114,7 @@ async function world(run: (guest: Guest) => Promise<void>) {
   };
   const end = async () => {
     stop.abort();
-    await life;
+    await life.catch(() => undefined);
   };
   onTestFinished(end);
   const attributes = (): Record<string, string> => Object.assign({}, ...gate.puts);
@@ -125,6 +125,7 @@ async function world(run: (guest: Guest) => Promise<void>) {
     writeContext,
     until,
     end,
+    life,
     attributes,
     changed: () => changed(),
     role: () => role,
@@ -167,6 +168,37 @@ describe('the agent', () => {
     expect(attributes().FL_READY).toBe('YES');
     watching.resolve();
     await until(() => role()?.boots === 2);
+  });
+
+  it('makes one thing of two quick changes of the context, where the step at work heeds no signal', async () => {
+    const making: PromiseWithResolvers<void>[] = [];
+    const { until, attributes, changed } = await world(() => {
+      const made = Promise.withResolvers<void>();
+      making.push(made);
+      return made.promise;
+    });
+    await until(() => making.length === 1);
+    for (let change = 0; change < 2; change++) {
+      changed();
+      await new Promise(resolve => setTimeout(resolve, 50));
+    }
+    expect(making).toHaveLength(1);
+    making[0]?.resolve();
+    await until(() => making.length === 2);
+    making[1]?.resolve();
+    await until(() => attributes().FL_READY === 'YES');
+    expect(making).toHaveLength(2);
+  });
+
+  it('ends where a step of an aborted boot never ends, so that it is started afresh', async () => {
+    const { until, changed, role, life } = await world(() => new Promise(() => undefined));
+    const ended = expect(life).rejects.toMatchObject({ code: 'boot-step-hangs' });
+    await until(() => role()?.boots === 1);
+    changed();
+    let over = false;
+    void ended.then(() => (over = true));
+    await until(() => over);
+    expect(role()?.boots).toBe(1);
   });
 
   it('withdraws at once when it is told to end, before Flower has ended', async () => {

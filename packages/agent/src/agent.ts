@@ -1,6 +1,7 @@
 import { type Clock, type OneFlowerError, sleep } from '@oneflower/contract';
 import { type BootOutcome, type BootSurroundings, runSteps, untilAborted } from './boot/engine.ts';
 import { openingSteps } from './boot/opening-steps.ts';
+import { isHanging, UnderWay } from './boot/under-way.ts';
 import type { Guest } from './guest.ts';
 import { notReady } from './publication/attributes.ts';
 import type { RoleMachine } from './role.ts';
@@ -30,23 +31,34 @@ export interface AgentParts {
 export class Agent {
   readonly #guest: Guest;
   readonly #machineOf: AgentParts['machineOf'];
+  readonly #underWay: UnderWay;
   #machine: RoleMachine | undefined;
   #failures = 0;
 
   constructor({ guest, machineOf }: AgentParts) {
     this.#guest = guest;
     this.#machineOf = machineOf;
+    this.#underWay = new UnderWay(guest.clock);
   }
 
-  /** Until `signals.stop` is aborted; then Flower is stopped in an orderly way. */
+  /**
+   * Until `signals.stop` is aborted; then Flower is stopped in an orderly way.
+   *
+   * @throws OneFlowerError `boot-step-hangs` when a step of an aborted boot goes on: the next boot needs a fresh program.
+   */
   async run(signals: AgentSignals, reboot: boolean): Promise<void> {
     this.#guest.events.emit('boot_started', { version: agentVersion, reboot });
+    let hangs = false;
     try {
       while (!signals.stop.aborted) await this.#bootAndWatch(signals);
+    } catch (error) {
+      hangs = isHanging(error);
+      throw error;
     } finally {
       // At once: ending Flower takes its time, and nobody is to start anything with this VM meanwhile.
       const withdrawn = this.#guest.publish(notReady(this.#machine?.role));
-      await this.#machine?.stop();
+      // What hangs may hold what the role would wait for.
+      if (!hangs) await this.#machine?.stop();
       await this.#guest.supervisor.stop();
       await withdrawn;
       this.#guest.stop();
@@ -107,6 +119,7 @@ export class Agent {
     return {
       clock,
       log,
+      underWay: this.#underWay,
       stepEnded: event => events.emit('boot_step', event),
       overdue: (error, step) => {
         events.emit('boot_failed', { code: error.code, step });

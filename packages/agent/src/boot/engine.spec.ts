@@ -4,6 +4,7 @@ import { failure } from '../failure.ts';
 import { keptLog } from '../testing/log.ts';
 import { runSteps } from './engine.ts';
 import type { BootStep } from './step.ts';
+import { UnderWay } from './under-way.ts';
 
 interface Machine {
   done: string[];
@@ -31,12 +32,13 @@ function world() {
   const overdue: OneFlowerError[] = [];
   const stop = new AbortController();
   const { log, lines } = keptLog(clock);
-  const run = (steps: Step[]) =>
+  const underWay = new UnderWay(clock);
+  const run = (steps: Step[], signal = stop.signal) =>
     runSteps(
       steps,
       machine,
-      { clock, log, stepEnded: event => ended.push(event), overdue: error => overdue.push(error) },
-      stop.signal,
+      { clock, log, underWay, stepEnded: event => ended.push(event), overdue: error => overdue.push(error) },
+      signal,
     );
   return { clock, machine, ended, overdue, stop, lines, run };
 }
@@ -165,5 +167,62 @@ describe('runSteps', () => {
     const outcome = run([step('a', { run: () => new Promise(() => undefined) })]);
     stop.abort(new Error('stop'));
     await expect(outcome).rejects.toThrow('stop');
+  });
+
+  describe('with a step that heeds no signal', () => {
+    const endless = step('a', { run: () => new Promise(() => undefined) });
+
+    it('begins no other boot before the step has ended', async () => {
+      const { run, stop, machine, clock } = world();
+      const going = Promise.withResolvers<void>();
+      const former = run([step('a', { run: () => going.promise })]);
+      stop.abort(new Error('context changed'));
+      await expect(former).rejects.toThrow('context changed');
+      const next = run([step('b')], new AbortController().signal);
+      await clock.advance(30_000);
+      expect(machine.done).toEqual([]);
+      going.resolve();
+      await expect(next).resolves.toEqual({ ready: true });
+      expect(clock.waiting).toBe(0);
+    });
+
+    it('tries the step again only when the attempt that was late has ended, also in a failure', async () => {
+      const { run, clock } = world();
+      const attempts: PromiseWithResolvers<void>[] = [];
+      const waiting = step('a', {
+        ...{ failure: 'waits', retry: patient },
+        run: () => {
+          const attempt = Promise.withResolvers<void>();
+          attempts.push(attempt);
+          return attempt.promise;
+        },
+      });
+      const outcome = run([waiting]);
+      await clock.advance(30_000);
+      expect(attempts).toHaveLength(1);
+      attempts[0]?.reject(new Error('too late'));
+      await clock.advance(1000);
+      attempts[1]?.resolve();
+      await expect(outcome).resolves.toEqual({ ready: true });
+    });
+
+    it('gives up, for the program to end, when the step has not ended after a minute, however often it is asked', async () => {
+      const { run, stop, clock, machine } = world();
+      void run([endless]).catch(() => undefined);
+      stop.abort(new Error('context changed'));
+      await clock.advance(40_000);
+      const second = new AbortController();
+      const impatient = run([step('b')], second.signal);
+      second.abort(new Error('changed again'));
+      await expect(impatient).rejects.toThrow('changed again');
+      const last = run([step('b')], new AbortController().signal);
+      const said = expect(last).rejects.toMatchObject({
+        code: 'boot-step-hangs',
+        message: expect.stringMatching(/step a .* after 60 s/),
+      });
+      await clock.advance(20_000);
+      await said;
+      expect(machine.done).toEqual([]);
+    });
   });
 });

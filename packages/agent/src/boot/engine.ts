@@ -2,6 +2,7 @@ import { type Clock, type EventData, type FailureCode, type OneFlowerError, slee
 import { asFailure, failure } from '../failure.ts';
 import type { Log } from '../log/log.ts';
 import type { BootStep } from './step.ts';
+import type { UnderWay } from './under-way.ts';
 
 export interface BootSurroundings {
   clock: Clock;
@@ -10,6 +11,8 @@ export interface BootSurroundings {
   stepEnded(event: EventData<'boot_step'>): void;
   /** A step that waits is past its deadline: the VM is not ready because of this. */
   overdue(error: OneFlowerError, step: string): void;
+  /** What earlier boots have left unfinished: the same for all boots of a program. */
+  underWay: UnderWay;
 }
 
 /** What another machine has decided is tried again, but there is no use in waiting before it is told. */
@@ -21,7 +24,8 @@ export type BootOutcome = { ready: true } | { ready: false; step: string; error:
 /**
  * Runs steps one after the other until all are done or a fatal one fails.
  *
- * @throws the signal's reason when it is aborted: that is no outcome.
+ * @throws the signal's reason when it is aborted: that is no outcome. OneFlowerError `boot-step-hangs` when a step that
+ * was cut off does not end.
  */
 export async function runSteps<Machine>(
   steps: readonly BootStep<Machine>[],
@@ -42,14 +46,15 @@ async function runStep<Machine>(
   surroundings: BootSurroundings,
   signal: AbortSignal,
 ): Promise<OneFlowerError | undefined> {
-  const { clock, log } = surroundings;
+  const { clock, log, underWay } = surroundings;
   const began = clock.now();
   const deadline = began + step.deadlineSeconds * 1000;
   const progress = { attempts: 0, said: new Set<string>(), overdue: false };
   for (;;) {
     signal.throwIfAborted();
+    await underWay.settled(signal);
     progress.attempts++;
-    const error = await attempt(step, machine, clock, deadline, signal);
+    const error = await attempt(step, machine, surroundings, deadline, signal);
     const passed = { step: step.name, seconds: (clock.now() - began) / 1000, attempts: progress.attempts };
     if (!error) {
       surroundings.stepEnded({ ...passed, outcome: 'done' });
@@ -76,16 +81,20 @@ async function runStep<Machine>(
 async function attempt<Machine>(
   step: BootStep<Machine>,
   machine: Machine,
-  clock: Clock,
+  { clock, underWay }: BootSurroundings,
   deadline: number,
   signal: AbortSignal,
 ): Promise<OneFlowerError | undefined> {
   const cut = new AbortController();
   const time = step.failure === 'waits' ? step.deadlineSeconds * 1000 : Math.max(0, deadline - clock.now());
   const timer = clock.after(time, () => cut.abort(new Error(`it was not done after ${step.deadlineSeconds} s`)));
+  const limit = AbortSignal.any([signal, cut.signal]);
   try {
-    const limit = AbortSignal.any([signal, cut.signal]);
-    await Promise.race([step.run(machine, limit), untilAborted(limit)]);
+    const running = step.run(machine, limit);
+    await Promise.race([running, untilAborted(limit)]).catch((error: unknown) => {
+      if (limit.aborted) underWay.add(step.name, running);
+      throw error;
+    });
     return undefined;
   } catch (error) {
     signal.throwIfAborted();

@@ -5,6 +5,7 @@ import { createOnegateClient } from '@oneflower/opennebula/onegate';
 import { describe, expect, it } from 'vitest';
 import { runSteps } from '../boot/engine.ts';
 import { superNodeSteps } from '../boot/supernode-steps.ts';
+import { UnderWay } from '../boot/under-way.ts';
 import { keptLog } from '../testing/log.ts';
 import { type FakeOneGate, fakeOneGate, type OneGateMood } from '../testing/onegate.ts';
 import { discover, type Found } from './discover.ts';
@@ -103,7 +104,10 @@ describe('the boot step', () => {
         return running;
       },
     };
-    const surroundings = { clock, log, stepEnded: () => undefined, overdue: () => void overdue.push('late') };
+    const surroundings = {
+      ...{ clock, log, underWay: new UnderWay(clock) },
+      ...{ stepEnded: () => undefined, overdue: () => void overdue.push('late') },
+    };
     const outcome = runSteps([own], undefined, surroundings, new AbortController().signal);
     const began = clock.now();
     for (let second = 0; second < 4000 && !machine.found; second++) {
