@@ -55,12 +55,16 @@ export const ApiError = z.object({
 });
 export type ApiError = z.infer<typeof ApiError>;
 
-/** Codes with which enrolment is refused. `node-removed`: Flower never takes this key again; the node makes another. */
+/**
+ * Codes with which enrolment is refused. `node-removed`: Flower never takes this key again; the node makes another.
+ * `key-in-use`: another VM that lives has enrolled the same key; a person has to say which one is the copy.
+ */
 export type EnrolRefusal =
   | 'join-token-refused'
   | 'node-token-refused'
   | 'node-removed'
   | 'flower-version-differs'
+  | 'key-in-use'
   | 'partition-taken'
   | 'not-ready'
   | 'bad-request';

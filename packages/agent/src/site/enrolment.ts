@@ -13,8 +13,9 @@ import {
 import { parseOpenSshPublicKey } from '../node-key.ts';
 import { chooseLease, partitionOf } from './leases.ts';
 import { Liveness } from './liveness.ts';
+import { isHeldByAnotherVm, isReplaced } from './membership.ts';
 import { loadState, type NodeRecord, type SiteState, saveState } from './records.ts';
-import { nodeRemoved, refuse } from './refusals.ts';
+import { keyInUse, nodeRemoved, refuse } from './refusals.ts';
 import type { SiteOptions } from './types.ts';
 
 /** How often OneGate is asked whether nodes' VMs still exist. */
@@ -55,13 +56,19 @@ export class Enrolment {
       if (!own && state.nodes.length >= mostNodes) {
         throw refuse('partition-taken', `This SuperLink has ${mostNodes} nodes, which is the most that it takes.`);
       }
-      const nodeId = await this.#flowerId(request);
+      const known = await this.#askFlower(request);
       const vms = await this.#liveVmIds();
-      const gone = state.nodes.filter(record => record !== own && this.#isReplaced(record, request, vms));
-      drop(state, gone);
+      const presence = { liveness: this.liveness, nodes: this.#state.nodes, vms };
+      if (own && isHeldByAnotherVm(own, request, presence)) throw keyInUse(own);
+      drop(
+        state,
+        state.nodes.filter(record => record !== own && isReplaced(record, request, presence)),
+      );
       const others = state.nodes.filter(record => record !== own);
       const lease = this.#chooseLease(request, own, others, vms);
       if (lease.takenFrom) drop(state, [lease.takenFrom]);
+      // Last, as it stays: Flower never accepts a key again that it is told to forget.
+      const nodeId = known ?? (await this.#register(request));
       const token = randomBytes(24).toString('base64url');
       const { name, publicKey, vmId } = request;
       const record: NodeRecord = {
@@ -145,19 +152,17 @@ export class Enrolment {
     if (!parseOpenSshPublicKey(publicKey)) throw refuse('bad-request', 'The public key is not valid.');
   }
 
-  /** Registers the key with Flower, or finds under which id Flower knows it (an answer that was lost, a damaged state). */
-  async #flowerId({ publicKey, name }: EnrolRequest): Promise<string | null> {
+  /** Under which id Flower knows the key already (an answer that was lost, a damaged state). */
+  async #askFlower({ publicKey }: EnrolRequest): Promise<string | undefined> {
+    const nodes = await this.liveness.list().catch(notNow);
+    const known = this.#options.tls ? nodes.find(node => node.publicKey === publicKey) : undefined;
+    if (known?.status === 'unregistered') throw refuse(nodeRemoved, 'This key was removed from Flower for good.');
+    return known?.nodeId;
+  }
+
+  async #register({ publicKey, name }: EnrolRequest): Promise<string | null> {
     const { tls, control } = this.#options;
-    try {
-      const nodes = await this.liveness.list();
-      if (!tls) return null;
-      const known = nodes.find(node => node.publicKey === publicKey);
-      if (known?.status === 'unregistered') throw refuse(nodeRemoved, 'This key was removed from Flower for good.');
-      return known?.nodeId ?? (await control.registerNode(publicKey, name));
-    } catch (error) {
-      if (isOneFlowerError(error) && error.code === nodeRemoved) throw error;
-      throw refuse('not-ready', `Flower cannot register the node now: ${messageOf(error)}`);
-    }
+    return tls ? await control.registerNode(publicKey, name).catch(notNow) : null;
   }
 
   #chooseLease(
@@ -173,14 +178,6 @@ export class Enrolment {
     const lease = chooseLease({ wanted, own, others, expectedNodes, isForsaken });
     if (!lease) throw refuse('partition-taken', `Partition ${wanted} is held by another node.`);
     return lease;
-  }
-
-  /** A node whose VM is no more, or has been set up anew with another key. */
-  #isReplaced(record: NodeRecord, request: EnrolRequest, vms: ReadonlySet<number> | undefined): boolean {
-    if (record.vmId === null || !record.vmSeen) return false;
-    if (vms && !vms.has(record.vmId)) return true;
-    if (record.vmId !== request.vmId) return false;
-    return this.liveness.isAway(record) && !this.liveness.isOnline(record, this.#state.nodes);
   }
 
   /** Undefined also when OneGate lists nothing at all, which cannot be true: this VM is one of the service. */
@@ -282,6 +279,10 @@ function drop(state: SiteState, records: readonly NodeRecord[], { keepInFlower =
   state.nodes = state.nodes.filter(record => !records.includes(record));
   if (keepInFlower) return;
   state.removals.push(...records.flatMap(({ nodeId }) => (nodeId === null ? [] : [nodeId])));
+}
+
+function notNow(error: unknown): never {
+  throw refuse('not-ready', `Flower cannot register the node now: ${messageOf(error)}`);
 }
 
 function minorOf(version: string): string {

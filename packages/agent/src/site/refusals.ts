@@ -1,4 +1,5 @@
 import { type EnrolRefusal, OneFlowerError } from '@oneflower/contract';
+import type { NodeRecord } from './records.ts';
 
 /** The key was taken off Flower, which never accepts it again; the node makes another. */
 export const nodeRemoved = 'node-removed' satisfies EnrolRefusal;
@@ -7,6 +8,7 @@ const statuses: Record<EnrolRefusal, number> = {
   'join-token-refused': 401,
   'node-token-refused': 401,
   'flower-version-differs': 409,
+  'key-in-use': 409,
   'partition-taken': 409,
   'node-removed': 410,
   'not-ready': 503,
@@ -17,6 +19,8 @@ const remedies: Record<EnrolRefusal, string> = {
   'join-token-refused': 'Set FL_JOIN_TOKEN to that of the SuperLink.',
   'node-token-refused': 'Enrol again.',
   'flower-version-differs': 'Set FLOWER_VERSION alike on both sides.',
+  'key-in-use':
+    'On the VM whose disk is the copy delete /opt/flower/certs/node.key and restart it: it then makes a key of its own.',
   'partition-taken': 'Give the node another partition-id in FL_NODE_CONFIG, or none.',
   'node-removed': 'Delete the key of the node and enrol again.',
   'not-ready': 'Try again in a few seconds.',
@@ -31,4 +35,13 @@ export function refuse(refusal: EnrolRefusal, message: string): OneFlowerError {
     remedy: remedies[refusal],
     details: { refusal, status: statuses[refusal] },
   });
+}
+
+/** The refusal of a key that another VM uses at this moment. */
+export function keyInUse({ name, vmId }: NodeRecord): OneFlowerError {
+  const holder = vmId === null ? `node ${name}` : `node ${name} in VM ${vmId}`;
+  return refuse(
+    'key-in-use',
+    `The key of this node is in use by ${holder}: the disk of one was copied from the other.`,
+  );
 }

@@ -127,6 +127,13 @@ describe('enrolment', () => {
     expect([book.nodes, site.nodes()]).toEqual([[], []]);
   });
 
+  it('registers nothing with Flower for a node that is refused its partition', async () => {
+    await client().enrol(node({ partitionId: 1 }));
+    const refused = client().enrol(node({ partitionId: 1 }));
+    await expect(refused).rejects.toMatchObject({ details: { refusal: 'partition-taken' } });
+    expect(book.nodes).toHaveLength(1);
+  });
+
   it('tells a node to come again while Flower is down', async () => {
     book.down = true;
     await expect(client().enrol(node())).rejects.toMatchObject({ code: 'superlink_unreachable' });
@@ -228,6 +235,51 @@ describe('leases', () => {
     await clock.advance(2 * minute);
     expect((await client().enrol(node({ vmId: 5 }))).partition.id).toBe(0);
     expect(site.nodes()).toHaveLength(1);
+  });
+});
+
+describe('a key that was copied with a disk', () => {
+  const original = node({ name: 'alpha', vmId: 11 });
+  const copy = { ...original, name: 'beta', vmId: 12 };
+
+  it('is refused to the copy in words while the other VM lives, which keeps its token', async () => {
+    vms = new Set([11, 12]);
+    const { nodeToken } = await client().enrol(original);
+    const refused = await client()
+      .enrol(copy)
+      .catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'enrolment_refused', details: { refusal: 'key-in-use' } });
+    expect(refused).toMatchObject({
+      message: expect.stringContaining('in use by node alpha in VM 11'),
+      remedy: expect.stringContaining('delete /opt/flower/certs/node.key'),
+    });
+    await expect(client().state(nodeToken, running)).resolves.toBeDefined();
+  });
+
+  it('is refused also to a VM that OneGate does not know, and by a node that only Flower sees', async () => {
+    const { nodeId } = await client().enrol(original);
+    book.setOnline([nodeId ?? '']);
+    await clock.advance(2 * minute);
+    const refused = client().enrol({ ...copy, vmId: null });
+    await expect(refused).rejects.toMatchObject({ details: { refusal: 'key-in-use' } });
+  });
+
+  it('lets the same VM in again after a reboot, however soon', async () => {
+    vms = new Set([11]);
+    const first = await client().enrol(original);
+    expect((await client().enrol(original)).nodeId).toBe(first.nodeId);
+  });
+
+  it('lets in a replacement at once where the old VM is gone, and else when nothing was heard of it', async () => {
+    vms = new Set([11]);
+    const first = await client().enrol(original);
+    vms = new Set([12]);
+    const second = await client().enrol(copy);
+    expect([second.nodeId, second.partition]).toEqual([first.nodeId, first.partition]);
+    vms = undefined;
+    await clock.advance(minute);
+    await expect(client().enrol({ ...copy, vmId: 13 })).resolves.toMatchObject({ nodeId: first.nodeId });
+    expect(site.nodes()).toMatchObject([{ vmId: 13 }]);
   });
 });
 
