@@ -26,6 +26,7 @@ export {
   knownReleases,
   profileOf,
 } from './flower-profiles.ts';
+export { installerVariables } from './installer-variables.ts';
 export { nearest } from './nearest.ts';
 export * from './operator-api.ts';
 export { ports } from './ports.ts';

@@ -29,6 +29,7 @@ function driverOf(config: CheckedConfig): VmDriver {
     directory: files.directory,
     clock: systemClock,
     agentCommand: config.agentCommand,
+    environment: process.env,
     onEvent: event => log.warn(event, 'agent of a VM ended'),
   });
 }

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@oneflower/contract';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { cloudFiles } from '../cloud/files.ts';
 import { TestClient, until } from '../cloud/testing.ts';
 import { openCloud } from '../cloud.ts';
@@ -52,6 +52,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
+  vi.unstubAllEnvs();
   await resetCloud({ directory });
   rmSync(root, { recursive: true, force: true });
 });
@@ -86,6 +87,20 @@ test('starts in the background, says how far it is, and stops', async () => {
   expect(linuxProcesses.read(pid)).toBeUndefined();
   expect(await daemonStatus({ directory })).toEqual({ state: 'stopped', stale: false, kept: true });
   await stopDaemon({ directory });
+});
+
+test('agents are told of the mirror that the cloud was started with', async () => {
+  vi.stubEnv('PIP_INDEX_URL', 'https://mirror.example/simple');
+  vi.stubEnv('ONE_AUTH', '/elsewhere/one_auth');
+  const client = new TestClient((await start()).endpoints);
+  const service = await client.deploy('flower');
+  const [agent = 0] = await until(async () => {
+    const { vms } = await client.service(service, 'superlink');
+    return vms.length === 1 && startsOf(vms[0] ?? -1).length === 1 && startsOf(vms[0] ?? -1);
+  });
+  const environment = readFileSync(`/proc/${agent}/environ`, 'utf8').split('\0');
+  expect(environment).toContain('PIP_INDEX_URL=https://mirror.example/simple');
+  expect(environment.some(entry => entry.startsWith('ONE_AUTH='))).toBe(false);
 });
 
 test('a cloud that is killed in mid-deployment goes on where it was', async () => {

@@ -36,6 +36,15 @@ test('starts the agent with its folders, its address and an environment of its o
   await until(() => readFileSync(folder().log, 'utf8').includes('agent is up'));
 });
 
+test('the agent gets of the cloud only what packages are installed with', async () => {
+  const given = { PIP_INDEX_URL: 'https://mirror.example/simple', https_proxy: 'http://proxy.example:3128' };
+  await open({ environment: { ...given, ONE_AUTH: '/root/one_auth', HOME: '/root', PATH: '/elsewhere' } }).deploy(vm);
+  const { env } = await seenBy();
+  expect(env).toMatchObject({ ...given, HOME: folder().root });
+  expect(env.PATH).not.toContain('/elsewhere');
+  expect(Object.keys(env).sort()).toEqual(['HOME', 'LANG', 'PATH', 'PIP_INDEX_URL', 'https_proxy']);
+});
+
 test('an agent that cannot be run fails the deployment with the reason', async () => {
   const driver = open({ file: inDirectory('missing') });
   await expect(driver.deploy(vm)).rejects.toMatchObject({ code: 'agent-not-started' });

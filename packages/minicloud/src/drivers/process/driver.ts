@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Clock } from '@oneflower/contract';
+import { type Clock, installerVariables } from '@oneflower/contract';
 import type { VmDriver } from '../../interfaces.ts';
 import { VmFolder } from './folder.ts';
 import { type AgentCommand, Guest, type GuestEvent } from './guest.ts';
@@ -10,6 +10,8 @@ export interface ProcessDriverOptions {
   directory: string;
   clock: Clock;
   agentCommand: AgentCommand;
+  /** Of it, agents get what packages are installed with (mirror, proxy, CA), for another Flower release; none by default. */
+  environment?: Readonly<Record<string, string | undefined>> | undefined;
   processes?: ProcessTable;
   onEvent?: (event: GuestEvent) => void;
 }
@@ -23,6 +25,8 @@ export interface ProcessDriver extends VmDriver {
 /** Makes the driver. Agents that an earlier cloud left running are taken over when they are first asked for. */
 export function createProcessDriver(options: ProcessDriverOptions): ProcessDriver {
   const guests = new Map<number, Guest>();
+  const { agentCommand } = options;
+  const env = { ...installerVariables(options.environment ?? {}), ...agentCommand.env };
 
   function folderOf(vmId: number): VmFolder {
     return new VmFolder(join(options.directory, 'vms', String(vmId)));
@@ -31,8 +35,15 @@ export function createProcessDriver(options: ProcessDriverOptions): ProcessDrive
   function guestOf(vmId: number): Guest {
     const known = guests.get(vmId);
     if (known) return known;
-    const { clock, agentCommand, onEvent, processes = linuxProcesses } = options;
-    const guest = new Guest({ vmId, folder: folderOf(vmId), clock, processes, agentCommand, onEvent });
+    const { clock, onEvent, processes = linuxProcesses } = options;
+    const guest = new Guest({
+      vmId,
+      folder: folderOf(vmId),
+      clock,
+      processes,
+      agentCommand: { ...agentCommand, env },
+      onEvent,
+    });
     guests.set(vmId, guest);
     return guest;
   }

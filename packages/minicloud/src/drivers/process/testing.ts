@@ -58,6 +58,8 @@ interface DriverOptions {
   events?: GuestEvent[];
   /** The agent's interpreter; this very Node unless told otherwise. */
   file?: string;
+  /** The cloud's own environment. */
+  environment?: Record<string, string>;
 }
 
 let directory = '';
@@ -84,6 +86,7 @@ export function open(options: DriverOptions = {}): ProcessDriver {
     directory,
     clock: options.clock ?? systemClock,
     agentCommand: { file: options.file ?? process.execPath, args: [join(directory, 'agent.mjs')] },
+    environment: options.environment,
     onEvent: event => options.events?.push(event),
   });
   drivers.push(driver);
