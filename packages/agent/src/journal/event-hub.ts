@@ -21,8 +21,8 @@ export interface EventHub {
   take(event: FlowerEvent): void;
   /** Events with a number above `after`, at most 500; waits up to `waitMs` for the first, or until `signal`. */
   page(after: number, waitMs: number, signal?: AbortSignal): Promise<{ events: NumberedEvent[]; next: number }>;
-  /** Calls `listener` for every event from here on. */
-  listen(listener: (event: NumberedEvent) => void): void;
+  /** Calls `listener` for every event from here on, until what it answers is called. */
+  listen(listener: (event: NumberedEvent) => void): () => void;
   /** All that is kept, oldest first. */
   kept(): readonly NumberedEvent[];
   /** Until everything said so far is on disk. */
@@ -56,7 +56,7 @@ export async function createEventHub({ file, clock, log, keep = 5000 }: EventHub
   let onDisk = { lines: kept.length, bytes: bytesOf(kept) };
   let inMemory = onDisk.bytes;
   let next = (kept.at(-1)?.seq ?? 0) + 1;
-  const listeners: ((event: NumberedEvent) => void)[] = [];
+  const listeners = new Set<(event: NumberedEvent) => void>();
   let waiters: (() => void)[] = [];
   let writing = Promise.resolve();
   let complained = false;
@@ -124,7 +124,10 @@ export async function createEventHub({ file, clock, log, keep = 5000 }: EventHub
       const found = after(seq);
       return { events: found, next: found.at(-1)?.seq ?? Math.min(seq, next - 1) };
     },
-    listen: listener => void listeners.push(listener),
+    listen(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
     kept: () => kept,
     flushed: () => writing,
   };

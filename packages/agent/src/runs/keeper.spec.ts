@@ -249,15 +249,70 @@ describe('a run', () => {
   });
 
   it('that has told of rounds and its model before anybody listened has not told in vain', async () => {
-    const { layout, events, open, said } = await surroundings();
+    const { layout, events, open, said, outside } = await surroundings();
+    outside.runs = [flowerRun({ runId: '7' })];
     const end = { num_clients_responded: 2, num_clients_failed: 0, round_duration_seconds: 1 };
     await writeFile(join(layout.appModels, '7.npz'), 'weights');
     events.emit('training_start', { run_id: '7', strategy: 'FedAvg', num_rounds: 5, min_clients: 2 });
     events.emit('round_end', { run_id: '7', round: 5, ...end, metrics: { loss: 0.5 } });
     events.emit('model_written', { run_id: '7', file: '7.npz', round: 5, metrics: {}, details: {} });
     const keeper = await open();
+    await keeper.tick();
     await expect.poll(() => said('model_saved')).toHaveLength(1);
     expect(keeper.find('7')).toMatchObject({ round: 5, rounds: 5, metrics: { loss: 0.5 }, model: true });
+  });
+
+  it('that an app makes up is none, and is spoken of once', async () => {
+    const { keeper, layout, events, lines, said, open } = await running();
+    const invent = (run_id: string) =>
+      events.emit('training_start', { run_id, strategy: 'FedAvg', num_rounds: 5, min_clients: 2 });
+    await writeFile(join(layout.appModels, '9.npz'), 'weights');
+    for (let id = 1000; id < 1500; id++) invent(String(id));
+    for (const id of ['', '../../etc', '1'.repeat(21), '12a']) invent(id);
+    events.emit('model_written', { run_id: '1000', file: '9.npz', round: 5, metrics: {}, details: {} });
+    await keeper.tick();
+    invent('2000');
+    await keeper.tick();
+    expect(keeper.list()).toMatchObject([{ runId: '101' }]);
+    expect(said('model_saved')).toEqual([]);
+    expect(lines.filter(line => line.includes('[WARNING] An app tells of runs'))).toHaveLength(1);
+    await keeper.flushed();
+    expect((await open()).list()).toHaveLength(1);
+  });
+
+  it('that is quicker than the answer of its submission is followed from its first word', async () => {
+    const { keeper, events, lines } = await world({ FL_USE_CASE: 'none' });
+    events.emit('training_start', { run_id: '7', strategy: 'FedAvg', num_rounds: 5, min_clients: 2 });
+    events.emit('round_start', { run_id: '7', round: 1, num_clients_selected: 2 });
+    await keeper.add('7', 'own-app', 'operator');
+    expect(keeper.find('7')).toMatchObject({ rounds: 5, round: 1, app: 'own-app' });
+    await keeper.tick();
+    expect(lines.filter(line => line.includes('[WARNING]'))).toEqual([]);
+  });
+
+  it('that is old is forgotten for good, and told of no more', async () => {
+    const { keeper, outside, said, open } = await world({ FL_USE_CASE: 'none' });
+    const ended = (id: number) => flowerRun({ runId: String(id), status: 'finished', subStatus: 'completed' });
+    outside.runs = [flowerRun({ runId: '1' })];
+    await keeper.tick();
+    outside.runs = Array.from({ length: 300 }, (_, index) => ended(300 - index));
+    for (let look = 0; look < 3; look++) await keeper.tick();
+    const ids = Array.from({ length: 200 }, (_, index) => String(300 - index));
+    expect(keeper.list().map(({ runId }) => runId)).toEqual(ids);
+    expect(said('run_ended')).toHaveLength(201);
+    outside.runs = [ended(301), ...outside.runs];
+    await keeper.tick();
+    await keeper.flushed();
+    expect((await open()).list().map(({ runId }) => runId)).toEqual(['301', ...ids.slice(0, -1)]);
+    expect(said('run_ended')).toHaveLength(202);
+  });
+
+  it('is followed no more by a keeper that was closed', async () => {
+    const { keeper, events, open } = await running();
+    await keeper.close();
+    const next = await open();
+    events.emit('round_start', { run_id: '101', round: 3, num_clients_selected: 2 });
+    expect([keeper.current()?.round, next.current()?.round]).toEqual([2, 3]);
   });
 
   it('that Flower knows no longer has ended', async () => {

@@ -13,7 +13,8 @@ import type { EventHub, NumberedEvent } from '../journal/event-hub.ts';
 import type { Layout } from '../layout.ts';
 import type { Log } from '../log/log.ts';
 import { keepModel } from './models.ts';
-import { loadRuns, type RunRecord, type RunState, saveRuns } from './store.ts';
+import { applyEvent, endOf, explainFailure, runOf } from './progress.ts';
+import { loadRuns, newRecord, type RunRecord, type RunState, saveRuns, withoutOld } from './store.ts';
 
 export interface RunKeeperParts {
   layout: Layout;
@@ -28,6 +29,9 @@ export interface RunKeeperParts {
   submitUseCase(): Promise<string>;
 }
 
+/** How many runs are remembered: Flower's newest, and those at work. */
+const mostRuns = 200;
+
 /** Follows the runs of a SuperLink and submits the one that the variables describe, once in the life of the VM. */
 export class RunKeeper {
   readonly #parts: RunKeeperParts;
@@ -37,19 +41,24 @@ export class RunKeeper {
   #refusal: string | undefined;
   #nextTry = 0;
   #turn: Promise<unknown> = Promise.resolve();
+  readonly #unlisten: () => void;
+  /** A run of which apps tell and that Flower has not listed yet. One is enough to speak of: an app can make up any. */
+  #unheardOf: string | undefined;
+  #saidInvented = false;
 
   private constructor(parts: RunKeeperParts, file: string, state: RunState) {
     this.#parts = parts;
     this.#file = file;
     this.#state = state;
-    parts.events.listen(event => this.#observe(event));
+    this.#unlisten = parts.events.listen(event => this.#observe(event));
   }
 
   /** @throws OneFlowerError `state_write_failed` when the record of the runs cannot be read. */
   static async open(parts: RunKeeperParts): Promise<RunKeeper> {
     const file = join(parts.layout.state, 'runs.json');
     const keeper = new RunKeeper(parts, file, await loadRuns(file));
-    await keeper.#catchUp();
+    const known = new Set(keeper.#state.runs.map(({ runId }) => runId));
+    if (keeper.#catchUp(known)) await keeper.#save();
     return keeper;
   }
 
@@ -100,11 +109,19 @@ export class RunKeeper {
     const { control, log } = this.#parts;
     try {
       const before = this.#state.runs.filter(({ endedAt }) => endedAt === null);
-      const runs = await control().listRuns();
+      const unheardOf = this.#unheardOf;
+      const listedRuns = await control().listRuns();
+      const runs = listedRuns.slice(0, mostRuns);
       if (this.#state.fromVariables === 'submitting') await this.#adoptInterrupted(runs);
-      for (const run of runs) this.#compare(run);
-      const listed = new Set(runs.map(({ runId }) => runId));
+      const news = runs.filter(({ runId }) => !this.#record(runId)).toReversed();
+      for (const { runId, fabId } of news) this.#remember(runId, fabId, 'operator');
+      this.#catchUp(new Set(news.map(({ runId }) => runId)));
+      for (const run of listedRuns) this.#compare(run);
+      const listed = new Set(listedRuns.map(({ runId }) => runId));
       for (const record of before) if (!listed.has(record.runId)) this.#endLost(record);
+      this.#state.runs = withoutOld(this.#state.runs, runs, mostRuns);
+      if (news.length > 0) await this.#save();
+      if (unheardOf !== undefined) this.#sayInvented(unheardOf);
       await this.#submitWhenDue();
     } catch (error) {
       log.debug(`The runs cannot be read at present: ${messageOf(error)}`);
@@ -113,9 +130,12 @@ export class RunKeeper {
 
   /** Remembers a run that was handed to Flower. */
   async add(runId: string, app: string, by: 'variables' | 'operator'): Promise<RunSummary> {
-    const record = this.#record(runId) ?? this.#remember(runId, app, by);
+    const known = this.#record(runId);
+    const record = known ?? this.#remember(runId, app, by);
     Object.assign(record, { app, submittedBy: by });
     this.#parts.events.emit('run_submitted', { run_id: runId, app, by });
+    // A ServerApp can be quicker than the answer of the call that has submitted it.
+    if (!known) this.#catchUp(new Set([runId]));
     await this.#save();
     return summaryOf(record);
   }
@@ -123,6 +143,12 @@ export class RunKeeper {
   /** Until everything known is on disk. */
   async flushed(): Promise<void> {
     await this.#saving;
+  }
+
+  /** Hears no more events; what is known is on disk. */
+  async close(): Promise<void> {
+    this.#unlisten();
+    await this.flushed();
   }
 
   async #submitWhenDue(): Promise<void> {
@@ -164,8 +190,8 @@ export class RunKeeper {
   }
 
   #compare(run: FlowerRun): void {
-    const record = this.#record(run.runId) ?? this.#remember(run.runId, run.fabId, 'operator');
-    if (record.endedAt !== null) return;
+    const record = this.#record(run.runId);
+    if (!record || record.endedAt !== null) return;
     const status = run.status === 'finished' ? endOf(run.subStatus) : run.status;
     if (record.status !== status || (record.startedAt === null && run.runningAt !== '')) {
       Object.assign(record, { status, details: run.details, startedAt: run.runningAt || record.startedAt });
@@ -198,41 +224,41 @@ export class RunKeeper {
     return last?.status === 'failed' ? last.details : null;
   }
 
-  /** What the apps have told before anybody listened: while the agent was away, and since it started. */
-  async #catchUp(): Promise<void> {
+  /** What the apps have told of these runs before they were known: while the agent was away, and since it started. */
+  #catchUp(runIds: ReadonlySet<string>): boolean {
     const { events, layout } = this.#parts;
     let news = false;
-    for (const { event, data } of events.kept()) {
-      news = this.#apply(event, data) || news;
-      if (event !== 'model_written') continue;
-      const written = data as EventData<'model_written'>;
+    for (const told of events.kept()) {
+      const runId = runOf(told);
+      const record = runId !== undefined && runIds.has(runId) ? this.#record(runId) : undefined;
+      if (!record) continue;
+      news = applyEvent(record, told) || news;
+      if (told.event !== 'model_written') continue;
+      const written = told.data as EventData<'model_written'>;
       if (existsSync(join(layout.appModels, basename(written.file)))) void this.#keepModel(written);
     }
-    if (news) await this.#save();
+    return news;
   }
 
-  #observe({ event, data }: NumberedEvent): void {
-    if (event === 'model_written') void this.#keepModel(data as EventData<'model_written'>);
-    if (this.#apply(event, data)) void this.#save();
-  }
-
-  /** Takes in what an event says of a run; the same again changes nothing. Whether it said anything. */
-  #apply(event: string, data: NumberedEvent['data']): boolean {
-    const runId = typeof data.run_id === 'string' ? data.run_id : '';
-    // A ServerApp can be quicker than the answer of the call that has submitted it.
-    const isNew = event === 'training_start' && this.#record(runId) === undefined;
-    const record = isNew ? this.#remember(runId, '', 'operator') : this.#record(runId);
-    if (!record) return false;
-    if (event === 'training_start') record.rounds = (data as EventData<'training_start'>).num_rounds;
-    if (event === 'round_start') record.round = (data as EventData<'round_start'>).round;
-    if (event === 'round_end') {
-      const { round, metrics } = data as EventData<'round_end'>;
-      Object.assign(record, { round, metrics, roundsDone: Math.max(record.roundsDone, round) });
+  /** Only of runs that Flower or an operator has named: an app may write what it likes. */
+  #observe(told: NumberedEvent): void {
+    const runId = runOf(told);
+    if (runId === undefined) return;
+    const record = this.#record(runId);
+    if (!record) {
+      if (told.event === 'training_start') this.#unheardOf ??= runId;
+      return;
     }
-    if (event === 'training_end')
-      record.metrics = { ...record.metrics, ...(data as EventData<'training_end'>).metrics };
-    if (event === 'model_saved') record.model = true;
-    return ['training_start', 'round_start', 'round_end', 'training_end', 'model_saved'].includes(event);
+    if (told.event === 'model_written') void this.#keepModel(told.data as EventData<'model_written'>);
+    if (applyEvent(record, told)) void this.#save();
+  }
+
+  /** An app has told of the run before Flower was asked for its list: now it would be there. */
+  #sayInvented(runId: string): void {
+    this.#unheardOf = undefined;
+    if (this.#saidInvented || this.#record(runId)) return;
+    this.#saidInvented = true;
+    this.#parts.log.warning(`An app tells of runs that Flower does not know, such as ${runId}: they are passed over.`);
   }
 
   async #keepModel(written: EventData<'model_written'>): Promise<void> {
@@ -254,10 +280,7 @@ export class RunKeeper {
   }
 
   #remember(runId: string, app: string, submittedBy: 'variables' | 'operator'): RunRecord {
-    const record: RunRecord = {
-      ...{ runId, app, submittedBy, status: 'pending', details: '', round: 0, rounds: null },
-      ...{ startedAt: null, endedAt: null, metrics: {}, model: false, roundsDone: 0 },
-    };
+    const record = newRecord(runId, app, submittedBy);
     this.#state.runs.push(record);
     return record;
   }
@@ -272,18 +295,4 @@ export class RunKeeper {
 
 function summaryOf({ roundsDone: _, ...summary }: RunRecord): RunSummary {
   return summary;
-}
-
-function endOf(subStatus: string): 'completed' | 'failed' | 'stopped' {
-  return subStatus === 'completed' || subStatus === 'stopped' ? subStatus : 'failed';
-}
-
-/**
- * Flower ends a run whose ServerApp is gone with "No heartbeat received from the task.", and one whose ServerApp was
- * shut out after a restart of the SuperLink with "Task failed with unknown error." (both seen on 1.41).
- */
-function explainFailure(details: string, { roundsDone, rounds }: RunRecord): string {
-  if (!/no heartbeat|unknown error/i.test(details)) return details;
-  const done = rounds === null ? 'the app does not tell its rounds' : `${roundsDone} of ${rounds} rounds were done`;
-  return `The run was lost because its ServerApp ended without a word, as after a restart of the SuperLink; ${done}. Submit it again with oneflower run submit.`;
 }

@@ -87,7 +87,7 @@ export class RunService {
 
   async close(): Promise<void> {
     await this.#logs.close();
-    await this.keeper.flushed();
+    await this.keeper.close();
   }
 
   #known(runId: string): RunSummary {

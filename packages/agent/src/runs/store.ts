@@ -23,6 +23,26 @@ const RunState = z.object({
 });
 export type RunState = z.infer<typeof RunState>;
 
+/** A run of which nothing is known yet but that it is there. */
+export function newRecord(runId: string, app: string, submittedBy: RunRecord['submittedBy']): RunRecord {
+  return {
+    ...{ runId, app, submittedBy, status: 'pending', details: '', round: 0, rounds: null },
+    ...{ startedAt: null, endedAt: null, metrics: {}, model: false, roundsDone: 0 },
+  };
+}
+
+/** At most so many runs, oldest left out first, but none that has not ended or is among Flower's newest. */
+export function withoutOld(
+  runs: readonly RunRecord[],
+  newest: readonly { runId: string }[],
+  most: number,
+): RunRecord[] {
+  const kept = new Set(newest.map(({ runId }) => runId));
+  const old = runs.filter(({ runId, endedAt }) => endedAt !== null && !kept.has(runId));
+  const dropped = new Set(old.slice(0, Math.max(0, runs.length - most)));
+  return runs.filter(record => !dropped.has(record));
+}
+
 /**
  * Loads the runs of this VM's life. A file that cannot be read is never overwritten: guessing could train twice.
  *

@@ -1,0 +1,38 @@
+import type { EventData } from '@oneflower/contract';
+import type { NumberedEvent } from '../journal/event-hub.ts';
+import type { RunRecord } from './store.ts';
+
+/** Of which run an event tells; undefined when it tells of none. Flower's ids are numbers of 64 bits. */
+export function runOf({ data }: Pick<NumberedEvent, 'data'>): string | undefined {
+  const { run_id: runId } = data;
+  return typeof runId === 'string' && /^\d{1,20}$/.test(runId) ? runId : undefined;
+}
+
+/** Takes in what an event says of a run; the same again changes nothing. Whether it said anything. */
+export function applyEvent(record: RunRecord, { event, data }: Pick<NumberedEvent, 'event' | 'data'>): boolean {
+  if (event === 'training_start') record.rounds = (data as EventData<'training_start'>).num_rounds;
+  else if (event === 'round_start') record.round = (data as EventData<'round_start'>).round;
+  else if (event === 'round_end') {
+    const { round, metrics } = data as EventData<'round_end'>;
+    Object.assign(record, { round, metrics, roundsDone: Math.max(record.roundsDone, round) });
+  } else if (event === 'training_end') {
+    record.metrics = { ...record.metrics, ...(data as EventData<'training_end'>).metrics };
+  } else if (event === 'model_saved') record.model = true;
+  else return false;
+  return true;
+}
+
+/** How a run that is over has ended, by Flower's word. */
+export function endOf(subStatus: string): 'completed' | 'failed' | 'stopped' {
+  return subStatus === 'completed' || subStatus === 'stopped' ? subStatus : 'failed';
+}
+
+/**
+ * Flower ends a run whose ServerApp is gone with "No heartbeat received from the task.", and one whose ServerApp was
+ * shut out after a restart of the SuperLink with "Task failed with unknown error." (both seen on 1.41).
+ */
+export function explainFailure(details: string, { roundsDone, rounds }: RunRecord): string {
+  if (!/no heartbeat|unknown error/i.test(details)) return details;
+  const done = rounds === null ? 'the app does not tell its rounds' : `${roundsDone} of ${rounds} rounds were done`;
+  return `The run was lost because its ServerApp ended without a word, as after a restart of the SuperLink; ${done}. Submit it again with oneflower run submit.`;
+}
