@@ -85,6 +85,12 @@ export const events = {
     help: 'A run was handed to Flower.',
     data: z.object({ run_id: z.string(), app: z.string(), by: z.enum(['variables', 'operator']) }),
   },
+  run_resumed: {
+    level: 'WARNING',
+    from: 'agent',
+    help: 'A run goes on where another one was interrupted.',
+    data: z.object({ run_id: z.string(), continues: z.string(), round }),
+  },
   run_ended: {
     level: 'INFO',
     from: 'agent',
@@ -106,7 +112,14 @@ export const events = {
     level: 'INFO',
     from: 'app',
     help: 'The ServerApp begins.',
-    data: z.object({ run_id: z.string(), strategy: z.string(), num_rounds: z.int(), min_clients: z.int() }),
+    data: z.object({
+      run_id: z.string(),
+      strategy: z.string(),
+      num_rounds: z.int(),
+      min_clients: z.int(),
+      /** Rounds are counted over all runs that continue one another. */
+      first_round: round.optional(),
+    }),
   },
   round_start: {
     level: 'INFO',
@@ -126,6 +139,24 @@ export const events = {
       round_duration_seconds: z.number(),
       metrics,
     }),
+  },
+  round_repeated: {
+    level: 'WARNING',
+    from: 'app',
+    help: 'Too few SuperNodes have answered: the round is done again.',
+    data: z.object({ run_id: z.string(), round, attempt: z.int(), error: z.string().max(2000) }),
+  },
+  checkpoint_saved: {
+    level: 'INFO',
+    from: 'app',
+    help: 'A run can be resumed from here.',
+    data: z.object({ run_id: z.string(), round, file: z.string().max(200), bytes: z.int(), best: z.boolean() }),
+  },
+  checkpoint_failed: {
+    level: 'WARNING',
+    from: 'app',
+    help: 'A checkpoint could not be written; training goes on.',
+    data: z.object({ run_id: z.string(), round, error: z.string().max(2000) }),
   },
   client_failure: {
     level: 'WARNING',
@@ -162,6 +193,24 @@ export const events = {
       held_out: z.int(),
       partition_id: z.int().nullable(),
     }),
+  },
+  node_device: {
+    level: 'INFO',
+    from: 'app',
+    help: 'What a ClientApp computes on.',
+    data: z.object({ run_id: z.string(), device: z.enum(['cpu', 'gpu']), name: z.string().max(200) }),
+  },
+  worker_warm: {
+    level: 'INFO',
+    from: 'app',
+    help: 'A process that has the framework loaded waits for messages.',
+    data: z.object({ program: z.string().max(100), pid: z.int(), memory_mb: z.number(), modules: z.array(z.string()) }),
+  },
+  worker_cold: {
+    level: 'WARNING',
+    from: 'app',
+    help: "A message was given to a process of Flower's own instead of a warm one.",
+    data: z.object({ program: z.string().max(100), reason: z.string().max(2000) }),
   },
   data_refused: {
     level: 'ERROR',

@@ -31,5 +31,6 @@ export { nearest } from './nearest.ts';
 export * from './operator-api.ts';
 export { ports } from './ports.ts';
 export * from './site-protocol.ts';
+export { type Strategy, type StrategyName, strategies } from './strategies.ts';
 export { type Framework, frameworks, type UseCase, type UseCaseName, useCases } from './use-cases.ts';
 export * from './variables/index.ts';

@@ -5,6 +5,7 @@ import { pinned } from '../flower-control/pinned.ts';
 import { answerError, writeHead } from './answers.ts';
 import { passedOn } from './headers.ts';
 import type { HttpRequest, HttpResponse, Upstream } from './types.ts';
+import { collectBuffersOf } from './young-generation.ts';
 
 /** Passes requests on to Flower over kept connections, streaming both ways. */
 export interface Pass {
@@ -48,10 +49,12 @@ function pass(
     writeHead(response, answer.statusCode ?? 502, passedOn(answer.headers));
     // An answer that breaks off must break off for the client too, never look complete: pipeline destroys it.
     pipeline(answer, response, () => undefined);
+    collectBuffersOf(answer);
   });
   onward.on('error', () => answerUnavailable(response));
   response.on('close', () => onward.destroy());
   request.pipe(onward);
+  collectBuffersOf(request);
 }
 
 /** Flower's client tries again on 503; on 401 it would end, on 403 drop its message. */

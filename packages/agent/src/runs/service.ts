@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { messageOf, OneFlowerError, type RunLogs, type RunSummary } from '@oneflower/contract';
+import { messageOf, OneFlowerError, type RunLogs, type RunSummary, runConfigOf } from '@oneflower/contract';
 import { removeHandedOver } from '../files.ts';
 import type { ControlApi } from '../flower-control/types.ts';
 import type { Guest } from '../guest.ts';
 import type { FlowerSetting } from '../supervision/flower.ts';
 import { RunKeeper } from './keeper.ts';
 import { RunLogBook } from './logs.ts';
-import { chownAll, copyApp, runConfigOf, submitRun } from './submit.ts';
+import { chownAll, copyApp, submitRun } from './submit.ts';
 import { unpackArchive } from './unpack.ts';
 
 export interface RunServiceParts {

@@ -6,7 +6,7 @@ import { layoutOf } from '../layout.ts';
 import type { FlowerSetting } from '../supervision/flower.ts';
 import { fakeSoftware } from '../testing/software.ts';
 import { temporaryFolder } from '../testing/temporary.ts';
-import { copyApp, runConfigOf, submitRun, writeConnection } from './submit.ts';
+import { copyApp, submitRun, writeConnection } from './submit.ts';
 
 /** A guest whose `flwr` says what a test wants, and keeps how it was called. */
 async function guest(flwr: string): Promise<FlowerSetting> {
@@ -57,16 +57,6 @@ describe('submitRun', () => {
 });
 
 describe('what Flower is given', () => {
-  it('is the run configuration of the variables, as whole numbers', () => {
-    const { settings } = validate({ FL_NUM_ROUNDS: '7', FL_MIN_AVAILABLE_CLIENTS: '4' });
-    expect(runConfigOf(settings)).toEqual([
-      'num-server-rounds=7',
-      'min-fit-clients=2',
-      'min-evaluate-clients=2',
-      'min-available-clients=4',
-    ]);
-  });
-
   it.each([
     ['/certs/ca.crt', 'root-certificates = "/certs/ca.crt"'],
     [undefined, 'insecure = true'],

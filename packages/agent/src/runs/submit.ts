@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { chown, cp, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatHostPort, type HostPort, OneFlowerError, type Settings } from '@oneflower/contract';
+import { formatHostPort, type HostPort, OneFlowerError } from '@oneflower/contract';
 import * as z from 'zod';
 import { type FileOwner, removeHandedOver, writeFileAtomic } from '../files.ts';
 import type { Layout } from '../layout.ts';
@@ -29,16 +29,6 @@ export async function writeConnection(
     '',
   ];
   await writeFileAtomic(join(layout.flowerHome, 'config.toml'), lines.join('\n'), { mode: 0o600, owner });
-}
-
-/** The run configuration that the variables describe. */
-export function runConfigOf(settings: Settings): string[] {
-  return [
-    `num-server-rounds=${settings.FL_NUM_ROUNDS}`,
-    `min-fit-clients=${settings.FL_MIN_FIT_CLIENTS}`,
-    `min-evaluate-clients=${settings.FL_MIN_EVALUATE_CLIENTS}`,
-    `min-available-clients=${settings.FL_MIN_AVAILABLE_CLIENTS}`,
-  ];
 }
 
 /** Copies an app that comes with OneFlower to where Flower's user can read it, whatever the image's modes are. */

@@ -3,10 +3,12 @@ export { type CertificateName, parseCertificateNames } from './certificate-names
 export { type NodeConfigValue, parseNodeConfig } from './node-config.ts';
 export { type ParsedValue, type ParseResult, parseValue, ruleOf } from './parse.ts';
 export { readPem } from './pem.ts';
+export { resumeKey, runConfigKeys, runConfigOf } from './run-config.ts';
 export { findVariable, type VariableName, variables, variablesOf } from './table.ts';
 export { type Role, roles, type Variable, type VariableKind } from './types.ts';
 export { renderUserInput } from './user-inputs.ts';
 export {
+  defaultSettings,
   describeProblem,
   type Problem,
   type Settings,

@@ -17,6 +17,8 @@ export function ruleOf(kind: VariableKind): string {
   switch (kind.type) {
     case 'integer':
       return `be a whole number from ${kind.min} to ${kind.max}`;
+    case 'number':
+      return `be a number ${describeLimits(kind)}`;
     case 'boolean':
       return 'be YES or NO';
     case 'list':
@@ -61,6 +63,8 @@ function read(kind: VariableKind, text: string): ParsedValue | undefined {
   switch (kind.type) {
     case 'integer':
       return readInteger(text, kind.min, kind.max);
+    case 'number':
+      return readNumber(text, kind);
     case 'boolean':
       return { YES: true, NO: false }[text.toUpperCase()];
     case 'list':
@@ -91,6 +95,29 @@ function readInteger(text: string, min: number, max: number): number | undefined
   if (!/^\d{1,15}$/.test(text)) return undefined;
   const value = Number(text);
   return value >= min && value <= max ? value : undefined;
+}
+
+type NumberKind = Extract<VariableKind, { type: 'number' }>;
+
+function describeLimits({ above, min, below, max }: NumberKind): string {
+  const limits = [
+    above === undefined ? undefined : `above ${above}`,
+    min === undefined ? undefined : `not below ${min}`,
+    below === undefined ? undefined : `below ${below}`,
+    max === undefined ? undefined : `at most ${max}`,
+  ];
+  return limits.filter(Boolean).join(' and ');
+}
+
+function readNumber(text: string, { above, min, below, max }: NumberKind): number | undefined {
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return undefined;
+  const value = Number(text);
+  const outside =
+    (above !== undefined && value <= above) ||
+    (min !== undefined && value < min) ||
+    (below !== undefined && value >= below) ||
+    (max !== undefined && value > max);
+  return Number.isFinite(value) && !outside ? value : undefined;
 }
 
 function isCleanPath(text: string, absolute: boolean): boolean {

@@ -6,6 +6,7 @@ export const roles = ['superlink', 'supernode'] as const satisfies readonly Role
 /** How a value is written and checked. */
 export type VariableKind =
   | { type: 'integer'; min: number; max: number }
+  | { type: 'number'; above?: number; min?: number; below?: number; max?: number }
   | { type: 'boolean' }
   | { type: 'list'; options: readonly string[] }
   | { type: 'version' }
@@ -35,6 +36,8 @@ export interface Variable {
   help: string;
   /** What a value changes: the flag, file or behaviour. */
   effect: string;
+  /** Key of Flower's run configuration that carries it to the app of a use case. */
+  runConfig?: string;
   /** When it applies, if not always. */
   applies?: string;
 }

@@ -13,6 +13,8 @@ function inputType({ kind }: Variable): { type: string; options: string } {
   switch (kind.type) {
     case 'integer':
       return { type: 'number', options: '' };
+    case 'number':
+      return { type: 'number-float', options: '' };
     case 'boolean':
       return { type: 'boolean', options: '' };
     case 'list':

@@ -1,4 +1,5 @@
 import { nearest } from '../nearest.ts';
+import { strategyProblems, strategyWarnings, unusedByStrategy } from '../strategies.ts';
 import { type Framework, useCases } from '../use-cases.ts';
 import { parseHostPort } from './addresses.ts';
 import { parseCertificateNames } from './certificate-names.ts';
@@ -7,10 +8,10 @@ import { findVariable, type VariableName, variables, variablesOf } from './table
 import type { Role, Variable } from './types.ts';
 
 type Entry = (typeof variables)[number];
-type ValueOf<K> = K extends { type: 'integer' } ? number : K extends { type: 'boolean' } ? boolean : string;
+type ValueOf<K> = K extends { type: 'integer' | 'number' } ? number : K extends { type: 'boolean' } ? boolean : string;
 
 /** The typed values of all variables; a variable without a value and default is an empty string. */
-export type Settings = { [E in Entry as E['name']]: ValueOf<E['kind']> };
+export type Settings = { [E in Entry as E['name']]: ValueOf<E['kind']> | (E['default'] extends '' ? '' : never) };
 
 /** One thing wrong with the values: which variable, what was given, what it must be. */
 export interface Problem {
@@ -48,6 +49,12 @@ export function validate(given: Readonly<Record<string, string | undefined>>, ro
   const complete = settings as Settings;
   if (problems.length === 0) problems.push(...problemsAcross(complete, role));
   return { settings: complete, problems, warnings: problems.length > 0 ? [] : warningsFor(complete, role) };
+}
+
+/** What all variables mean when none is given. */
+export function defaultSettings(): Settings {
+  const entries = (variables as readonly Variable[]).map(variable => [variable.name, defaultOf(variable)]);
+  return Object.fromEntries(entries) as Settings;
 }
 
 /** One sentence for a problem, the same everywhere. */
@@ -108,12 +115,16 @@ function superlinkProblems(settings: Settings): Problem[] {
     const rule = `name another port than FL_FLEET_API_ADDRESS, which is ${settings.FL_FLEET_API_ADDRESS}`;
     problems.push({ variable: 'FL_CONTROL_API_ADDRESS', value: settings.FL_CONTROL_API_ADDRESS, rule });
   }
+  if (settings.FL_USE_CASE === 'none') return problems;
+  for (const { variable, rule } of strategyProblems(settings)) {
+    problems.push({ variable, value: String(settings[variable]), rule });
+  }
   return problems;
 }
 
 function warningsFor(settings: Settings, role: Role | undefined): string[] {
   if (role === 'supernode') return [];
-  const warnings: string[] = [];
+  const warnings: string[] = settings.FL_USE_CASE === 'none' ? [] : trainingWarnings(settings);
   for (const name of ['FL_MIN_FIT_CLIENTS', 'FL_MIN_EVALUATE_CLIENTS'] as const) {
     if (settings[name] > settings.FL_MIN_AVAILABLE_CLIENTS) {
       warnings.push(
@@ -130,4 +141,15 @@ function warningsFor(settings: Settings, role: Role | undefined): string[] {
     warnings.push(`FL_CERT_EXTRA_SAN: ${JSON.stringify(entry)} is left out: it is neither IP:ADDRESS nor DNS:NAME.`);
   }
   return warnings;
+}
+
+function trainingWarnings(settings: Settings): string[] {
+  const unused = unusedByStrategy(settings.FL_STRATEGY)
+    .map(name => findVariable(name))
+    .filter(variable => variable !== undefined)
+    .filter(variable => settings[variable.name as VariableName] !== defaultOf(variable));
+  const words = unused.map(
+    ({ name }) => `${name}=${settings[name as VariableName]} is not used: FL_STRATEGY is ${settings.FL_STRATEGY}.`,
+  );
+  return [...strategyWarnings(settings), ...words];
 }
