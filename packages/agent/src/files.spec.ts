@@ -1,8 +1,8 @@
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { removeHandedOver, writeFileAtomic } from './files.ts';
+import { ensureFolder, removeHandedOver, writeFileAtomic } from './files.ts';
 
 let folder: string;
 
@@ -12,6 +12,37 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
+});
+
+describe('ensureFolder', () => {
+  it('makes a folder and corrects its mode', async () => {
+    const path = join(folder, 'a/b');
+    await ensureFolder(path, 0o700, undefined);
+    await chmod(path, 0o777);
+    await ensureFolder(path, 0o750, undefined);
+    expect((await stat(path)).mode & 0o777).toBe(0o750);
+  });
+
+  it.each(['elsewhere', 'absent'])('never touches what a link leads to, and says that it is one: %s', async target => {
+    const link = join(folder, 'link');
+    await mkdir(join(folder, 'elsewhere'), { mode: 0o755 });
+    await symlink(join(folder, target), link);
+    await expect(ensureFolder(link, 0o700, undefined)).rejects.toMatchObject({
+      code: 'state_write_failed',
+      message: `${link} is a symbolic link, and the agent needs a folder there.`,
+      remedy: expect.stringContaining(`rm ${link}`),
+      fault: 'user',
+    });
+    expect((await lstat(join(folder, 'elsewhere'))).mode & 0o777).toBe(0o755);
+    expect(await readdir(folder)).toEqual(['elsewhere', 'link']);
+  });
+
+  it('says that a file is in its place, and what else stands in the way of it', async () => {
+    const file = join(folder, 'file');
+    await writeFile(file, '');
+    await expect(ensureFolder(file, 0o700, undefined)).rejects.toThrow(`${file} is no folder`);
+    await expect(ensureFolder(join(file, 'sub'), 0o700, undefined)).rejects.toThrow(/Cannot write .*ENOTDIR/);
+  });
 });
 
 describe('removeHandedOver', () => {

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, lstat, open, rename, rm, rmdir } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { failures, messageOf, OneFlowerError } from '@oneflower/contract';
 
@@ -59,6 +60,42 @@ export async function removeHandedOver(folder: string, owner: FileOwner | undefi
   // It cannot remove the folder itself, which lies in one of the agent's.
   await new Promise<void>(resolve => execFile('rm', ['-rf', '--', folder], options, () => resolve()));
   await rmdir(folder);
+}
+
+/**
+ * Makes a folder, or corrects its mode and owner.
+ *
+ * @throws OneFlowerError `state_write_failed`; it says so where a link or a file stands in the folder's place.
+ */
+export async function ensureFolder(path: string, mode: number, owner: FileOwner | undefined): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode });
+    // Flower's user may have put a link in its place: only the folder itself is touched.
+    const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    try {
+      await folder.chmod(mode);
+      if (owner) await folder.chown(owner.uid, owner.gid);
+    } finally {
+      await folder.close();
+    }
+  } catch (error) {
+    throw (await noFolder(path)) ?? stateWriteFailed(path, error);
+  }
+}
+
+/** The error that says what stands where a folder is to be; undefined when that is a folder, or nothing. */
+async function noFolder(path: string): Promise<OneFlowerError | undefined> {
+  const found = await lstat(path).catch(() => undefined);
+  if (!found || found.isDirectory()) return undefined;
+  const what = found.isSymbolicLink() ? 'a symbolic link' : 'no folder';
+  return new OneFlowerError({
+    code: 'state_write_failed',
+    message: `${path} is ${what}, and the agent needs a folder there.`,
+    reason: 'Somebody has put it there, an app that Flower runs perhaps; it is not followed.',
+    remedy: `Remove it (rm ${path}) and restart the VM.`,
+    fault: 'user',
+    details: { path },
+  });
 }
 
 /** The error with which every failed write of state is reported. */

@@ -1,7 +1,7 @@
-import { constants, existsSync } from 'node:fs';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Clock, messageOf, type OneFlowerError, type Settings } from '@oneflower/contract';
+import type { Clock, OneFlowerError, Settings } from '@oneflower/contract';
 import { createOnegateClient, type OnegateClient } from '@oneflower/opennebula/onegate';
 import { type GuestAddresses, guestAddresses } from './addresses.ts';
 import {
@@ -14,7 +14,7 @@ import {
 } from './context/context.ts';
 import { readContext } from './context/read.ts';
 import { checkReachable } from './data-folder.ts';
-import { type FileOwner, stateWriteFailed, writeFileAtomic } from './files.ts';
+import { ensureFolder, type FileOwner, writeFileAtomic } from './files.ts';
 import type { EventHub } from './journal/event-hub.ts';
 import type { Layout } from './layout.ts';
 import type { Log } from './log/log.ts';
@@ -187,25 +187,4 @@ function foldersOf(layout: Layout): [string, number, boolean][] {
     [layout.apps, 0o700, false],
     [layout.appModels, 0o700, false],
   ];
-}
-
-/**
- * Makes a folder, or corrects its mode and owner.
- *
- * @throws OneFlowerError `state_write_failed`
- */
-export async function ensureFolder(path: string, mode: number, owner: FileOwner | undefined): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode });
-    // Flower's user may have put a link in its place: only the folder itself is touched.
-    const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-    try {
-      await folder.chmod(mode);
-      if (owner) await folder.chown(owner.uid, owner.gid);
-    } finally {
-      await folder.close();
-    }
-  } catch (error) {
-    throw stateWriteFailed(path, error instanceof Error ? error : new Error(messageOf(error)));
-  }
 }
