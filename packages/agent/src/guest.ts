@@ -21,7 +21,8 @@ import type { Log } from './log/log.ts';
 import type { AgentOptions } from './options.ts';
 import { notReady } from './publication/attributes.ts';
 import { type Attributes, createPublisher, type Publisher } from './publication/publisher.ts';
-import { type FlowerRelease, resolveRelease } from './supervision/release.ts';
+import type { FlowerRelease } from './releases/release.ts';
+import { resolveRelease } from './releases/resolve.ts';
 import type { Supervisor } from './supervision/supervisor.ts';
 
 export interface GuestParts {

@@ -1,6 +1,9 @@
 import { join, resolve } from 'node:path';
 
-/** Every path that the agent uses. All but `software` lie under the guest's root, and nothing else is written. */
+/**
+ * Every path that the agent uses. All but `software` lie under the guest's root, and nothing else is written; only
+ * `versions` lies elsewhere where guests of one machine share it.
+ */
 export interface Layout {
   root: string;
   certs: string;
@@ -26,8 +29,8 @@ export interface Layout {
   software: { versions: string; python: string; apps: string };
 }
 
-/** The layout of a guest whose file system starts at `root` (`/` in a VM). */
-export function layoutOf(root: string, software: string): Layout {
+/** The layout of a guest whose file system starts at `root` (`/` in a VM); `releases` stands for its `versions`. */
+export function layoutOf(root: string, software: string, releases?: string): Layout {
   const base = resolve(root);
   const flower = join(base, 'opt/flower');
   const state = join(base, 'var/lib/oneflower');
@@ -47,7 +50,7 @@ export function layoutOf(root: string, software: string): Layout {
     appModels: join(apps, 'models'),
     models: join(state, 'models'),
     runs: join(state, 'runs'),
-    versions: join(state, 'versions'),
+    versions: releases === undefined ? join(state, 'versions') : resolve(releases),
     nodeKey: join(flower, 'certs/node.key'),
     authorizedKeys: join(base, 'root/.ssh/authorized_keys'),
     software: { versions: join(baked, 'versions'), python: join(baked, 'python'), apps: join(baked, 'apps') },

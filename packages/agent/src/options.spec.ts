@@ -13,6 +13,11 @@ describe('readOptions', () => {
     });
   });
 
+  it('reads where guests of one machine share what they install', () => {
+    const args = ['--root', '/vm/1', '--context', '/vm/1/context', '--releases', '/srv/releases'];
+    expect(readOptions(args)).toMatchObject({ releases: '/srv/releases' });
+  });
+
   it.each([
     [[]],
     [['--root', '/']],

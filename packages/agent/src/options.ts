@@ -14,12 +14,15 @@ export interface AgentOptions {
   address: string | undefined;
   /** Folder with Flower's environments, our Python code and the apps. */
   software: string;
+  /** Folder of the Flower releases that are installed; guests of one machine share it. Absent: the guest's own. */
+  releases?: string | undefined;
   /** User for Flower's processes where the agent is root. */
   flowerUser: string;
 }
 
 /** How to call the agent. */
-export const usage = 'agent.mjs --root DIR --context DIR [--address IP] [--software DIR] [--flower-user NAME]';
+export const usage =
+  'agent.mjs --root DIR --context DIR [--address IP] [--software DIR] [--releases DIR] [--flower-user NAME]';
 
 /**
  * Reads the command line.
@@ -31,7 +34,7 @@ export function readOptions(args: string[]): AgentOptions {
   try {
     const { values } = parseArgs({
       args,
-      options: { root: text, context: text, address: text, software: text, 'flower-user': text },
+      options: { root: text, context: text, address: text, software: text, releases: text, 'flower-user': text },
     });
     if (!values.root || !values.context) throw new Error('--root and --context are needed');
     if (values.address !== undefined && isIP(values.address) === 0) throw new Error('--address is no IP address');
@@ -40,6 +43,7 @@ export function readOptions(args: string[]): AgentOptions {
       context: values.context,
       address: values.address,
       software: values.software ?? '/opt/oneflower',
+      releases: values.releases,
       flowerUser: values['flower-user'] ?? 'flower',
     };
   } catch (error) {

@@ -32,7 +32,7 @@ async function run(args: string[]): Promise<void> {
   const log = createLog(line => process.stdout.write(line), clock);
   const options = readOptions(args);
   const owner = await flowerOwner(options.flowerUser);
-  const layout = layoutOf(options.root, options.software);
+  const layout = layoutOf(options.root, options.software, options.releases);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => stop.abort(new Error(`${signal} received`)));
