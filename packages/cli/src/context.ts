@@ -15,6 +15,7 @@ export interface Output {
 export interface GuestSoftware {
   software: string;
   agentBundle: string;
+  releases: string;
   flowerUser: string;
 }
 

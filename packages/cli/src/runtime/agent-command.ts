@@ -17,7 +17,8 @@ const memoryFlags = ['--expose-gc', '--max-semi-space-size=1', '--optimize-for-s
 const env = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' };
 
 /** The command that runs the agent of `software` in a guest. */
-export function agentCommand({ software, agentBundle, flowerUser }: Software): AgentCommand {
-  const args = [...memoryFlags, agentBundle, '--software', software, '--flower-user', flowerUser];
+export function agentCommand({ software, agentBundle, releases, flowerUser }: Software): AgentCommand {
+  const own = ['--software', software, '--releases', releases, '--flower-user', flowerUser];
+  const args = [...memoryFlags, agentBundle, ...own];
   return { file: process.execPath, args, env };
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, realpath, rename, rm, symlink } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join, relative } from 'node:path';
 import { defaultFlowerVersion } from '@oneflower/contract';
@@ -18,6 +18,8 @@ export interface Software {
   software: string;
   /** The agent as one file. */
   agentBundle: string;
+  /** Where guests install other Flower releases, once for all of them: the agent's `--releases`. */
+  releases: string;
   /** User that Flower's processes run as; the caller itself where it is not root. */
   flowerUser: string;
 }
@@ -47,9 +49,17 @@ export async function ensureSoftware(notify: Notify): Promise<Software> {
   return softwareIn(software);
 }
 
-function softwareIn(software: string): Software {
+async function softwareIn(software: string): Promise<Software> {
   const flowerUser = process.getuid?.() === 0 ? 'nobody' : userInfo().username;
-  return { software, agentBundle: join(software, 'agent.mjs'), flowerUser };
+  return { software, agentBundle: join(software, 'agent.mjs'), releases: await releasesFor(software), flowerUser };
+}
+
+/** Releases outlive the software folder, but not the environment that they were made with and take libraries from. */
+async function releasesFor(software: string): Promise<string> {
+  const baked = join(software, 'versions', defaultFlowerVersion);
+  const environment = await realpath(baked).catch(() => baked);
+  const name = createHash('sha256').update(environment).digest('hex').slice(0, 16);
+  return join(homeFolder(), 'software', 'releases', name);
 }
 
 async function assemble(target: string, parts: { environment: string; flower: string; bundle: string }): Promise<void> {
