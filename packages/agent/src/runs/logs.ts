@@ -1,14 +1,16 @@
-import { appendFile, open, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isOneFlowerError, messageOf, type RunLogs } from '@oneflower/contract';
 import type { ControlApi } from '../flower-control/types.ts';
 import type { Layout } from '../layout.ts';
 import type { Log } from '../log/log.ts';
+import { BoundedLog, type LogLimits } from './bounded-log.ts';
 
-/** Longest piece that one answer carries. */
-const pieceBytes = 256 * 1024;
+/** Of how many runs the logs are kept: those that were asked for last. Flower is asked again for another. */
+const mostLogs = 20;
 
 interface Following {
+  log: BoundedLog;
   ended: boolean;
   stop: AbortController;
   done: Promise<void>;
@@ -18,18 +20,28 @@ interface Following {
 export class RunLogBook {
   readonly #layout: Layout;
   readonly #log: Log;
+  readonly #limits: Partial<LogLimits>;
+  /** The one that was asked for last is the last. */
   readonly #following = new Map<string, Following>();
+  /** Until the logs that are no longer kept are gone. */
+  #ending: Promise<void> = Promise.resolve();
 
-  constructor(layout: Layout, log: Log) {
+  constructor(layout: Layout, log: Log, limits: Partial<LogLimits> = {}) {
     this.#layout = layout;
     this.#log = log;
+    this.#limits = limits;
   }
 
   /** Text of a run's log from a byte offset on. The first question begins to copy it. */
   async read(control: ControlApi, runId: string, after: number): Promise<RunLogs> {
-    const following = this.#following.get(runId) ?? (await this.#follow(control, runId));
-    const { text, next, atEnd } = await readPiece(this.#file(runId), after);
-    return { text, next, ended: following.ended && atEnd };
+    const following = this.#following.get(runId) ?? this.#follow(control, runId);
+    this.#following.delete(runId);
+    this.#following.set(runId, following);
+    await this.#endLeastAsked();
+    // Asked first: what comes until the piece is read is not to be passed over.
+    const { ended } = following;
+    const { text, next, atEnd } = await following.log.read(after);
+    return { text, next, ended: ended && atEnd };
   }
 
   /** Ends all copying. */
@@ -37,50 +49,52 @@ export class RunLogBook {
     const all = [...this.#following.values()];
     this.#following.clear();
     for (const { stop } of all) stop.abort();
-    await Promise.all(all.map(({ done }) => done));
+    await Promise.all([this.#ending, ...all.map(({ done }) => done)]);
   }
 
-  async #follow(control: ControlApi, runId: string): Promise<Following> {
-    const file = this.#file(runId);
-    const stop = new AbortController();
-    const following: Following = { ended: false, stop, done: Promise.resolve() };
-    this.#following.set(runId, following);
-    await rm(file, { force: true });
-    following.done = this.#copy(control, runId, file, stop.signal)
-      .then(() => {
-        following.ended = true;
-      })
-      .catch((error: unknown) => {
-        // The next question begins anew.
-        this.#following.delete(runId);
-        if (stop.signal.aborted) return;
-        const said = isOneFlowerError(error) ? error.explain() : messageOf(error);
-        this.#log.debug(`The log of run ${runId} cannot be read at present: ${said}`);
-      });
+  #follow(control: ControlApi, runId: string): Following {
+    const log = new BoundedLog(join(this.#layout.runs, `${runId}.log`), this.#limits);
+    const following: Following = { log, ended: false, stop: new AbortController(), done: Promise.resolve() };
+    following.done = this.#copy(control, runId, following).catch((error: unknown) => {
+      // The next question begins anew.
+      if (this.#following.get(runId) === following) this.#following.delete(runId);
+      if (following.stop.signal.aborted) return;
+      const said = isOneFlowerError(error) ? error.explain() : messageOf(error);
+      this.#log.debug(`The log of run ${runId} cannot be read at present: ${said}`);
+    });
     return following;
   }
 
-  async #copy(control: ControlApi, runId: string, file: string, signal: AbortSignal): Promise<void> {
-    for await (const { text } of control.streamLogs(runId, 0, signal)) await appendFile(file, text, { mode: 0o600 });
+  async #copy(control: ControlApi, runId: string, following: Following): Promise<void> {
+    await this.#ending;
+    await this.#removeLeftOver(runId);
+    const { log, stop } = following;
+    for await (const { text } of control.streamLogs(runId, 0, stop.signal)) {
+      if (stop.signal.aborted) return;
+      await log.append(text);
+    }
+    following.ended = true;
   }
 
-  #file(runId: string): string {
-    return join(this.#layout.runs, `${runId}.log`);
+  #endLeastAsked(): Promise<void> {
+    const least = [...this.#following].slice(0, Math.max(0, this.#following.size - mostLogs));
+    for (const [runId, { stop, done, log }] of least) {
+      this.#following.delete(runId);
+      stop.abort();
+      // A file that cannot be removed now is one that is left over when the next log begins.
+      this.#ending = Promise.all([this.#ending, done])
+        .then(() => log.remove())
+        .catch(() => undefined);
+    }
+    return this.#ending;
   }
-}
 
-/** A piece that ends at the end of a line where it can, so that no character is cut. */
-async function readPiece(file: string, after: number): Promise<{ text: string; next: number; atEnd: boolean }> {
-  const handle = await open(file, 'r').catch(() => undefined);
-  if (!handle) return { text: '', next: after, atEnd: true };
-  try {
-    const { size } = await handle.stat();
-    const start = after > size ? 0 : after;
-    const room = Buffer.alloc(Math.min(pieceBytes, size - start));
-    const { bytesRead } = await handle.read(room, 0, room.length, start);
-    const whole = start + bytesRead === size ? bytesRead : room.lastIndexOf(0x0a) + 1 || bytesRead;
-    return { text: room.toString('utf8', 0, whole), next: start + whole, atEnd: start + whole === size };
-  } finally {
-    await handle.close();
+  /** Files of an earlier life of the agent, or of an attempt that was broken off: of a log that is copied now, too. */
+  async #removeLeftOver(begun: string): Promise<void> {
+    for (const name of await readdir(this.#layout.runs)) {
+      const runId = /^(\d+)\.log(\.\d+)?$/.exec(name)?.[1];
+      if (runId === undefined || (runId !== begun && this.#following.has(runId))) continue;
+      await rm(join(this.#layout.runs, name), { force: true });
+    }
   }
 }
