@@ -1,14 +1,13 @@
 import { authorize } from './access.ts';
+import { allocateTemplate } from './allocate-template.ts';
 import { type Core, readTemplate } from './core.ts';
-import { ownerOnly } from './documents.ts';
 import { errno } from './errors.ts';
 import type { Methods } from './methods.ts';
 import type { VmTemplate } from './model.ts';
-import { checkName, checkNameIsFree } from './names.ts';
 import { allocateNetwork } from './networks.ts';
 import { need, type OwnedKind, ownedMethods, poolMethod } from './owned.ts';
 import { element, renderHead, renderLock, renderPermissions } from './render.ts';
-import { merge, renderTemplate, single, withAttribute, without } from './template/attributes.ts';
+import { merge, renderTemplate, single, withAttribute } from './template/attributes.ts';
 
 /** Network templates, which OneFlow makes a service's networks from. */
 export function networkTemplateMethods(core: Core): Methods {
@@ -31,20 +30,7 @@ export function networkTemplateMethods(core: Core): Methods {
       run(caller, args) {
         const template = readTemplate(args.string(0));
         authorize(caller, { operation: 'CREATE', kind: 'VNTEMPLATE' });
-        const name = single(template, 'NAME') ?? '';
-        checkName(name);
-        checkNameIsFree(core.networkTemplates, { uid: caller.id, name }, 'VNTEMPLATE');
-        const id = core.store.takeId('networktemplate');
-        core.networkTemplates.put({
-          id,
-          uid: caller.id,
-          gid: caller.gid,
-          name,
-          permissions: ownerOnly,
-          registered: core.seconds(),
-          template: without(template, 'NAME'),
-        });
-        return id;
+        return allocateTemplate(core, { ...kind, sequence: 'networktemplate' }, caller, template);
       },
     },
     'one.vntemplate.instantiate': {

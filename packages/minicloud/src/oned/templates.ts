@@ -1,12 +1,11 @@
 import { authorize, authorizeRead } from './access.ts';
+import { allocateTemplate } from './allocate-template.ts';
 import { type Core, readTemplate } from './core.ts';
-import { ownerOnly } from './documents.ts';
 import type { Methods } from './methods.ts';
 import type { Caller, VmTemplate } from './model.ts';
-import { checkName, checkNameIsFree } from './names.ts';
 import { need, type OwnedKind, ownedMethods, poolMethod } from './owned.ts';
 import { element, renderHead, renderLock, renderPermissions } from './render.ts';
-import { renderTemplate, single, type Template, without } from './template/attributes.ts';
+import { renderTemplate, type Template, without } from './template/attributes.ts';
 
 /** What instantiating needs from the part that makes VMs. */
 export interface Instantiation {
@@ -32,26 +31,11 @@ function renderVmTemplate(core: Core, object: VmTemplate, template: Template): s
   return `<VMTEMPLATE>${renderHead(core.accounts, object)}${renderPermissions(object)}${renderLock(object.lock)}${element('REGTIME', object.registered)}${renderTemplate(template)}</VMTEMPLATE>`;
 }
 
-function allocate(core: Core, caller: Caller, template: Template): number {
-  const name = single(template, 'NAME') ?? '';
-  checkName(name);
-  checkNameIsFree(core.templates, { uid: caller.id, name }, 'TEMPLATE');
-  const id = core.store.takeId('template');
-  core.templates.put({
-    id,
-    uid: caller.id,
-    gid: caller.gid,
-    name,
-    permissions: ownerOnly,
-    registered: core.seconds(),
-    template: without(template, 'NAME'),
-  });
-  return id;
-}
-
 /** VM templates. */
 export function templateMethods(core: Core, vms: Instantiation): Methods {
   const kind = templateKind(core);
+  const allocate = (caller: Caller, template: Template) =>
+    allocateTemplate(core, { ...kind, sequence: 'template' }, caller, template);
   return {
     ...ownedMethods(core, kind),
     ...poolMethod(kind),
@@ -61,7 +45,7 @@ export function templateMethods(core: Core, vms: Instantiation): Methods {
       run(caller, args) {
         const template = readTemplate(args.string(0));
         authorize(caller, { operation: 'CREATE', kind: 'TEMPLATE' });
-        return allocate(core, caller, template);
+        return allocate(caller, template);
       },
     },
     'one.template.info': {
@@ -82,7 +66,7 @@ export function templateMethods(core: Core, vms: Instantiation): Methods {
       run(caller, args) {
         const object = need(kind, args.int(0));
         authorize(caller, { operation: 'USE', kind: 'TEMPLATE', object }, { operation: 'CREATE', kind: 'TEMPLATE' });
-        return allocate(core, caller, [...without(object.template, 'NAME'), { name: 'NAME', value: args.string(1) }]);
+        return allocate(caller, [...without(object.template, 'NAME'), { name: 'NAME', value: args.string(1) }]);
       },
     },
     'one.template.instantiate': {

@@ -1,5 +1,5 @@
-/** State of a service, by its number on the wire. DONE is never seen: the service is gone by then. */
-export const SERVICE_STATES = [
+/** States that services and roles have in common, by their number on the wire. */
+const commonStates = [
   'PENDING',
   'DEPLOYING',
   'RUNNING',
@@ -11,6 +11,11 @@ export const SERVICE_STATES = [
   'SCALING',
   'FAILED_SCALING',
   'COOLDOWN',
+] as const;
+
+/** State of a service, by its number on the wire. DONE is never seen: the service is gone by then. */
+export const SERVICE_STATES = [
+  ...commonStates,
   'DEPLOYING_NETS',
   'UNDEPLOYING_NETS',
   'FAILED_DEPLOYING_NETS',
@@ -19,21 +24,8 @@ export const SERVICE_STATES = [
 ] as const;
 export type ServiceState = (typeof SERVICE_STATES)[number];
 
-/** State of a role, by its number on the wire: the first eleven of a service, then HOLD. */
-export const ROLE_STATES = [
-  'PENDING',
-  'DEPLOYING',
-  'RUNNING',
-  'UNDEPLOYING',
-  'WARNING',
-  'DONE',
-  'FAILED_UNDEPLOYING',
-  'FAILED_DEPLOYING',
-  'SCALING',
-  'FAILED_SCALING',
-  'COOLDOWN',
-  'HOLD',
-] as const satisfies readonly ServiceState[];
+/** State of a role, by its number on the wire: roles have no networks, so HOLD has another number. */
+export const ROLE_STATES = [...commonStates, 'HOLD'] as const;
 export type RoleState = (typeof ROLE_STATES)[number];
 
 /** `OTHER` for a number that this client has no name for. */
