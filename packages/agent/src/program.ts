@@ -47,11 +47,11 @@ async function run(args: string[]): Promise<void> {
   const guest = new Guest({ options, layout, clock, log, events, supervisor, owner, leftovers });
   const tail = await createTail({
     ...{ file: layout.appEvents, positionFile: join(layout.state, 'journal.json'), clock, log },
+    formerFile: join(layout.state, 'journal-former.jsonl'),
     take: event => events.take(event),
+    stored: () => events.flushed(),
   });
-  // Nothing of Flower lives at this moment. What was read is on disk before its source is emptied.
-  await tail.poll();
-  await events.flushed();
+  // Nothing of Flower lives at this moment.
   await tail.cut();
   tail.start();
   const reboot = events.kept().length > 0;

@@ -1,4 +1,4 @@
-import { appendFile, chmod, mkdir, readFile, stat } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FakeClock } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
@@ -102,6 +102,30 @@ describe('event hub', () => {
     expect(hub.kept().length).toBeLessThan(900);
     expect(hub.kept().at(-1)?.seq).toBe(2000);
     expect((await stat(file)).size).toBeLessThan(17 * 1024 * 1024);
+  });
+
+  it('says whether all is on disk, and writes what the disk has missed when it takes something again', async () => {
+    const { file, hub, open } = await world();
+    hub.emit('boot_ready', { seconds: 1 });
+    await expect(hub.flushed()).resolves.toBe(true);
+    await rm(file);
+    await mkdir(file);
+    hub.emit('boot_ready', { seconds: 2 });
+    await expect(hub.flushed()).resolves.toBe(false);
+    await rmdir(file);
+    hub.emit('boot_ready', { seconds: 3 });
+    await expect(hub.flushed()).resolves.toBe(true);
+    expect((await open()).kept().map(({ data }) => data.seconds)).toEqual([1, 2, 3]);
+  });
+
+  it('tells a listener nothing more that has left', async () => {
+    const { hub } = await world();
+    const heard: number[] = [];
+    const leave = hub.listen(({ seq }) => heard.push(seq));
+    hub.emit('boot_ready', { seconds: 1 });
+    leave();
+    hub.emit('boot_ready', { seconds: 2 });
+    expect(heard).toEqual([1]);
   });
 
   it('goes on without the disk and says so once', async () => {

@@ -25,8 +25,8 @@ export interface EventHub {
   listen(listener: (event: NumberedEvent) => void): () => void;
   /** All that is kept, oldest first. */
   kept(): readonly NumberedEvent[];
-  /** Until everything said so far is on disk. */
-  flushed(): Promise<void>;
+  /** When everything said so far has been written; whether it is all on disk. */
+  flushed(): Promise<boolean>;
 }
 
 const Stored = z.object({
@@ -60,6 +60,8 @@ export async function createEventHub({ file, clock, log, keep = 5000 }: EventHub
   let waiters: (() => void)[] = [];
   let writing = Promise.resolve();
   let complained = false;
+  /** Whether the disk has missed events. */
+  let behind = false;
   /** Whether the file ends in the middle of a line, which would take the next one with it. */
   let torn = loaded.torn;
 
@@ -80,10 +82,7 @@ export async function createEventHub({ file, clock, log, keep = 5000 }: EventHub
 
   async function store(entry: NumberedEvent): Promise<void> {
     if (onDisk.lines >= 2 * keep || onDisk.bytes >= 2 * keptBytes) {
-      const last = lastOf(kept, keep);
-      await writeFileAtomic(file, last.map(line).join(''), { mode: 0o600 });
-      onDisk = { lines: last.length, bytes: bytesOf(last) };
-      torn = false;
+      await rewrite();
       return;
     }
     const before = torn ? '\n' : '';
@@ -91,10 +90,21 @@ export async function createEventHub({ file, clock, log, keep = 5000 }: EventHub
     await appendFile(file, before + line(entry), { mode: 0o600 });
     torn = false;
     onDisk = { lines: onDisk.lines + 1, bytes: onDisk.bytes + line(entry).length };
+    // It takes something again: what it has missed, too.
+    if (behind) await rewrite();
     complained = false;
   }
 
+  async function rewrite(): Promise<void> {
+    const last = lastOf(kept, keep);
+    await writeFileAtomic(file, last.map(line).join(''), { mode: 0o600 });
+    onDisk = { lines: last.length, bytes: bytesOf(last) };
+    torn = false;
+    behind = false;
+  }
+
   function complain(error: unknown): void {
+    behind = true;
     if (!complained) log.warning(`Events are not kept on disk at present: ${messageOf(error)}.`);
     complained = true;
   }
@@ -129,7 +139,7 @@ export async function createEventHub({ file, clock, log, keep = 5000 }: EventHub
       return () => void listeners.delete(listener);
     },
     kept: () => kept,
-    flushed: () => writing,
+    flushed: () => writing.then(() => !behind),
   };
 }
 

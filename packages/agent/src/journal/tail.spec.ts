@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { appendFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  link,
+  mkdir,
+  open as openFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { FakeClock, type FlowerEvent } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
@@ -18,10 +29,16 @@ async function world() {
   const clock = new FakeClock();
   const { log, lines } = keptLog(clock);
   const taken: FlowerEvent[] = [];
+  const hub = { stored: true };
+  const formerFile = join(folder, 'former.jsonl');
   const open = () =>
-    createTail({ file, positionFile: join(folder, 'position'), clock, log, take: event => taken.push(event) });
+    createTail({
+      ...{ file, formerFile, positionFile: join(folder, 'position'), clock, log, longestJournal: 500 },
+      take: event => taken.push(event),
+      stored: async () => hub.stored,
+    });
   const rounds = () => taken.map(({ data }) => ('round' in data ? data.round : undefined));
-  return { file, clock, lines, rounds, open, tail: await open() };
+  return { file, formerFile, clock, lines, rounds, hub, open, tail: await open() };
 }
 
 describe('tail', () => {
@@ -114,5 +131,103 @@ describe('tail', () => {
     tail.stop();
     await clock.advance(5000);
     expect(clock.waiting).toBe(0);
+  });
+
+  it('reads again after a crash what the hub had not stored yet, and empties nothing of it', async () => {
+    const { file, rounds, hub, tail, open } = await world();
+    hub.stored = false;
+    await writeFile(file, roundStart(1));
+    await tail.poll();
+    const next = await open();
+    await next.cut();
+    expect(rounds()).toEqual([1, 1]);
+    expect((await stat(file)).size).toBeGreaterThan(0);
+    hub.stored = true;
+    await next.cut();
+    expect((await stat(file)).size).toBe(0);
+    await (await open()).poll();
+    expect(rounds()).toEqual([1, 1]);
+  });
+
+  describe('of a journal that grows long', () => {
+    const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
+
+    it('lays it aside, and loses no event of an app that is writing at that moment', async () => {
+      const { file, formerFile, rounds, tail, clock } = await world();
+      await writeFile(file, numbers(0, 10).map(roundStart).join(''));
+      const late = await openFile(file, 'a');
+      await tail.poll();
+      await appendFile(file, roundStart(10));
+      await late.appendFile(roundStart(11));
+      await tail.poll();
+      await clock.advance(59_000);
+      await late.appendFile(roundStart(12));
+      await tail.poll();
+      await late.close();
+      await clock.advance(59_000);
+      await tail.poll();
+      expect((await stat(formerFile)).size).toBeGreaterThan(500);
+      await clock.advance(1000);
+      await tail.poll();
+      await expect(stat(formerFile)).rejects.toThrow('ENOENT');
+      expect((await stat(file)).size).toBe(roundStart(10).length);
+      expect(rounds().toSorted((a = 0, b = 0) => a - b)).toEqual(numbers(0, 13));
+    });
+
+    it('keeps it bounded while apps write on and on', async () => {
+      const { file, rounds, tail, clock } = await world();
+      for (let round = 0; round < 300; round++) {
+        await appendFile(file, roundStart(round));
+        await clock.advance(10_000);
+        await tail.poll();
+        expect((await stat(file).catch(() => ({ size: 0 }))).size).toBeLessThan(2500);
+      }
+      expect(rounds()).toEqual(numbers(0, 300));
+    });
+
+    it('takes each event once when the agent dies before, in the middle or after', async () => {
+      const { file, formerFile, rounds, tail, open } = await world();
+      await writeFile(file, numbers(0, 3).map(roundStart).join(''));
+      await tail.poll();
+      await link(file, formerFile);
+      const second = await open();
+      await appendFile(file, numbers(3, 10).map(roundStart).join(''));
+      await second.poll();
+      await expect(stat(file)).rejects.toThrow('ENOENT');
+      await appendFile(file, roundStart(10));
+      await appendFile(formerFile, roundStart(11));
+      const third = await open();
+      await third.poll();
+      await (await open()).cut();
+      await expect(stat(formerFile)).rejects.toThrow('ENOENT');
+      expect((await stat(file)).size).toBe(0);
+      await (await open()).poll();
+      expect(rounds().toSorted((a = 0, b = 0) => a - b)).toEqual(numbers(0, 12));
+    });
+
+    it('takes each event once when the agent dies before it has written down that it was laid aside', async () => {
+      const { file, formerFile, rounds, tail, open } = await world();
+      await writeFile(file, numbers(0, 3).map(roundStart).join(''));
+      await tail.poll();
+      await rename(file, formerFile);
+      await appendFile(formerFile, roundStart(3));
+      await appendFile(file, roundStart(4));
+      await (await open()).poll();
+      await (await open()).poll();
+      expect(rounds()).toEqual(numbers(0, 5));
+    });
+
+    it('says once where it cannot', async () => {
+      const { file, formerFile, rounds, tail, lines, clock } = await world();
+      await mkdir(formerFile);
+      for (let round = 0; round < 20; round++) {
+        await appendFile(file, roundStart(round));
+        await clock.advance(10_000);
+        await tail.poll();
+      }
+      expect(rounds()).toEqual(numbers(0, 20));
+      const warnings = lines.filter(line => line.includes('[WARNING]'));
+      expect(warnings).toEqual([expect.stringContaining('cannot be laid aside: EEXIST')]);
+    });
   });
 });
