@@ -112,13 +112,50 @@ def test_the_plan_reaches_the_training() -> None:
 
     usual = trained()["hidden.weight"]
     assert trained(hidden_units=5)["hidden.weight"].shape == (2, 5)
-    for changed in ({"local_epochs": 4}, {"learning_rate": 0.2}, {"seed": 2}):
+    for changed in ({"local_epochs": 4}, {"client_lr": 0.2}, {"seed": 2}):
         assert not np.array_equal(trained(**changed)["hidden.weight"], usual)
 
 
+def test_a_client_lr_of_0_is_that_of_the_app() -> None:
+    assert model.TrainingPlan.of_run({"client-lr": 0.0}) == PLAN
+    assert PLAN.learning_rate == 0.1
+
+
+def test_the_proximal_term_draws_back_to_the_common_model_and_vanishes_with_mu() -> None:
+    rows = rows_of(("a", "b"), 200)
+    start = model.initial_weights(2, PLAN)
+
+    def trained(mu: float) -> model.Weights:
+        return training.train(start, rows.features, rows.labels, PLAN, 1, mu)
+
+    def distance(weights: model.Weights) -> float:
+        return math.sqrt(sum(float(((weights[name] - start[name]) ** 2).sum()) for name in start))
+
+    free = trained(0.0)
+    for name, array in training.train(start, rows.features, rows.labels, PLAN, 1).items():
+        np.testing.assert_array_equal(free[name], array)
+    for name, array in trained(1e-12).items():
+        np.testing.assert_allclose(array, free[name], atol=1e-9)
+    assert distance(trained(5.0)) < 0.5 * distance(trained(0.5)) < 0.5 * distance(free)
+
+
+def test_one_step_moves_along_the_gradient_of_the_loss_and_of_the_squared_distance() -> None:
+    """Two batches: the first pulls nowhere, as the weights are still the common ones; the second by mu * (w - w_g)."""
+    plan = model.TrainingPlan.of_run({"local-epochs": 2, "client-lr": 0.05})
+    once = model.TrainingPlan.of_run({"local-epochs": 1, "client-lr": 0.05})
+    rows = rows_of(("a", "b"), 8)
+    start = model.initial_weights(2, plan)
+    first = training.train(start, rows.features, rows.labels, once, 1)
+    free, drawn = (training.train(start, rows.features, rows.labels, plan, 1, mu) for mu in (0.0, 2.0))
+    for name in start:
+        # Nesterov's momentum applies a gradient (1 + momentum) times at once.
+        expected = -1.9 * 0.05 * 2.0 * (first[name] - start[name])
+        np.testing.assert_allclose(drawn[name] - free[name], expected, rtol=1e-9, atol=1e-12)
+
+
 def test_bad_values_of_the_plan_are_named_together() -> None:
-    with pytest.raises(RunConfigError, match=r"local-epochs is 0.*learning-rate is nan.*hidden-units is '16'"):
-        model.TrainingPlan.of_run({"local-epochs": 0, "learning-rate": math.nan, "hidden-units": "16"})
+    with pytest.raises(RunConfigError, match=r"local-epochs is 0.*client-lr is nan.*hidden-units is '16'"):
+        model.TrainingPlan.of_run({"local-epochs": 0, "client-lr": math.nan, "hidden-units": "16"})
 
 
 @given(st.lists(st.lists(st.floats(-1e100, 1e100), min_size=2, max_size=2), min_size=1, max_size=30))

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from oneflower.log import logger
 
@@ -21,6 +22,8 @@ MAX_ERROR = 2000
 MAX_FILE = 200
 MAX_METRIC_NAME = 100
 MAX_NODE_ID = 40
+MAX_PROGRAM = 100
+MAX_DEVICE_NAME = 200
 
 
 def _utc_now() -> datetime:
@@ -28,27 +31,30 @@ def _utc_now() -> datetime:
 
 
 class Events:
-    """Events of one run. ``path`` None means that nobody listens."""
+    """Events of one run, or of a process (``run_id`` None). ``path`` None means that nobody listens."""
 
-    def __init__(self, run_id: int, path: Path | None, now: Now = _utc_now) -> None:
-        self._run_id = str(run_id)
+    def __init__(self, run_id: int | None, path: Path | None, now: Now = _utc_now) -> None:
+        self._run_id = None if run_id is None else str(run_id)
         self._path = path
         self._now = now
 
     @classmethod
     def of_run(cls, run_id: int, environment: Mapping[str, str] | None = None) -> "Events":
         """Events of a run, to the file that the environment names."""
-        value = (os.environ if environment is None else environment).get(EVENTS_VARIABLE, "")
-        if not value:
+        path = _events_file(environment)
+        if path is None:
             logger.info("%s is not set: no events are written", EVENTS_VARIABLE)
-        return cls(run_id, Path(value) if value else None)
+        return cls(run_id, path)
 
-    def training_start(self, *, strategy: str, num_rounds: int, min_clients: int) -> None:
-        """The ServerApp begins."""
-        self._append(
-            "training_start",
-            {"strategy": strategy, "num_rounds": num_rounds, "min_clients": min_clients},
-        )
+    @classmethod
+    def of_process(cls, environment: Mapping[str, str] | None = None) -> "Events":
+        """Events of a process that serves many runs: ``worker_warm`` and ``worker_cold`` only."""
+        return cls(None, _events_file(environment))
+
+    def training_start(self, *, strategy: str, num_rounds: int, min_clients: int, first_round: int = 1) -> None:
+        """The ServerApp begins. Rounds are counted over all runs that continue one another."""
+        data = {"strategy": strategy, "num_rounds": num_rounds, "min_clients": min_clients, "first_round": first_round}
+        self._append("training_start", data)
 
     def round_start(self, *, server_round: int, num_clients_selected: int) -> None:
         """A round begins."""
@@ -75,6 +81,19 @@ class Events:
             },
         )
 
+    def round_repeated(self, *, server_round: int, attempt: int, error: str) -> None:
+        """Too few SuperNodes have answered: the round is done again, for the ``attempt``-th time (2 is the first)."""
+        self._append("round_repeated", {"round": server_round, "attempt": attempt, "error": error[:MAX_ERROR]})
+
+    def checkpoint_saved(self, *, server_round: int, file: str, size: int, best: bool) -> None:
+        """A run can be resumed from ``file``, of ``size`` bytes, in the run's folder of checkpoints."""
+        data = {"round": server_round, "file": file[:MAX_FILE], "bytes": size, "best": best}
+        self._append("checkpoint_saved", data)
+
+    def checkpoint_failed(self, *, server_round: int, error: str) -> None:
+        """A checkpoint could not be written; training goes on."""
+        self._append("checkpoint_failed", {"round": server_round, "error": error[:MAX_ERROR]})
+
     def client_failure(self, *, server_round: int, node_id: int, error: str) -> None:
         """A SuperNode answered a message with an error, or not at all. Round 0 is before the first round."""
         data = {"round": server_round, "node_id": str(node_id)[:MAX_NODE_ID], "error": error[:MAX_ERROR]}
@@ -88,7 +107,7 @@ class Events:
             "file": file[:MAX_FILE],
             "round": server_round,
             "metrics": finite_metrics(metrics),
-            "details": _plain(details),
+            "details": plain(details),
         }
         self._append("model_written", data)
 
@@ -106,6 +125,20 @@ class Events:
         data = {"source": source, "rows": rows, "held_out": held_out, "partition_id": partition_id}
         self._append("data_loaded", data)
 
+    def node_device(self, *, device: Literal["cpu", "gpu"], name: str) -> None:
+        """What a ClientApp computes on."""
+        self._append("node_device", {"device": device, "name": name[:MAX_DEVICE_NAME]})
+
+    def worker_warm(self, *, program: str, pid: int, memory_mb: float, modules: Sequence[str]) -> None:
+        """A process that has the framework loaded waits for messages."""
+        memory = _finite_or_zero(memory_mb)
+        data = {"program": program[:MAX_PROGRAM], "pid": pid, "memory_mb": memory, "modules": list(modules)}
+        self._append("worker_warm", data)
+
+    def worker_cold(self, *, program: str, reason: str) -> None:
+        """A message was given to a process of Flower's own instead of a warm one."""
+        self._append("worker_cold", {"program": program[:MAX_PROGRAM], "reason": reason[:MAX_ERROR]})
+
     def data_refused(self, *, file: str, line: int | None, error: str) -> None:
         """A data file holds what is not data."""
         self._append("data_refused", {"file": file, "line": line, "error": error[:MAX_ERROR]})
@@ -114,12 +147,18 @@ class Events:
         if self._path is None:
             return
         timestamp = self._now().isoformat(timespec="milliseconds")
-        record = {"event": event, "timestamp": timestamp, "data": {"run_id": self._run_id, **data}}
+        run = {} if self._run_id is None else {"run_id": self._run_id}
+        record = {"event": event, "timestamp": timestamp, "data": {**run, **data}}
         line = json.dumps(record, allow_nan=False, separators=(",", ":")) + "\n"
         try:
             _append_line(self._path, line.encode("ascii"))
         except OSError as error:
             logger.warning("Event %s could not be written to %s: %s", event, self._path, error)
+
+
+def _events_file(environment: Mapping[str, str] | None) -> Path | None:
+    value = (os.environ if environment is None else environment).get(EVENTS_VARIABLE, "")
+    return Path(value) if value else None
 
 
 def _append_line(path: Path, line: bytes) -> None:
@@ -156,14 +195,14 @@ def _finite_or_zero(value: float) -> float:
     return value if math.isfinite(value) else 0.0
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """A value as JSON can carry it: NaN and infinity become null, what is unknown becomes text."""
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return str(value)

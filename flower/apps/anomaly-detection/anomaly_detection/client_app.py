@@ -6,6 +6,8 @@ from flwr.clientapp import ClientApp
 from anomaly_detection import model, training
 from anomaly_detection.exchange import read_config, read_scale, read_weights, scale_answer, weights_record
 from oneflower.data import load_node_data
+from oneflower.device import use_device
+from oneflower.steps import proximal_mu
 
 app = ClientApp()
 
@@ -19,11 +21,13 @@ def describe(message: Message, context: Context) -> Message:
 @app.train()
 def train(message: Message, context: Context) -> Message:
     """Train the common model on this node's rows."""
+    use_device(context, "sklearn")
     rows = load_node_data(context).train
     plan = model.TrainingPlan.of_run(context.run_config)
     config, server_round = read_config(message.content)
     scaled = read_scale(config, rows.columns).apply(rows.features)
-    trained = training.train(read_weights(message.content), scaled, rows.labels, plan, server_round)
+    mu = proximal_mu(message.content)
+    trained = training.train(read_weights(message.content), scaled, rows.labels, plan, server_round, mu)
     metrics: dict[str, MetricRecordValues] = {
         "train_loss": training.loss(trained, scaled, rows.labels),
         "num-examples": len(rows),

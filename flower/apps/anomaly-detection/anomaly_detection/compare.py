@@ -148,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=_from_one_to(100_000), default=3, help="rounds of the run")
     parser.add_argument("--epochs", type=_from_one_to(1000), default=defaults.epochs, help="local-epochs of the run")
-    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="learning-rate of the run")
+    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="client-lr of the run")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="seed of the run")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     return parser

@@ -7,12 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneflower.settings import RunConfig
+from oneflower.steps import client_step
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Weights = dict[str, Floats]
 
 ARRAY_NAMES = ("hidden.weight", "hidden.bias", "output.weight", "output.bias")
+
+# Step of a client unless the run says otherwise.
+LEARNING_RATE = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class TrainingPlan:
         config = RunConfig(run_config)
         plan = cls(
             epochs=config.whole_number("local-epochs", 3, 1, 1000),
-            learning_rate=config.positive("learning-rate", 0.1, 10),
+            learning_rate=client_step(config, run_config, LEARNING_RATE),
             hidden_units=config.whole_number("hidden-units", 16, 1, 4096),
             seed=config.whole_number("seed", 1, 0, 2**31 - 1),
         )

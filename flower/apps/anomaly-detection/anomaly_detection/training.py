@@ -4,14 +4,36 @@ import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.neural_network import MLPClassifier
 
+# Private, but all there is: nothing public sees the steps of one batch. The lock pins the release.
+from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
+
 from anomaly_detection.model import ARRAY_NAMES, Floats, Labels, TrainingPlan, Weights, score
 
 BATCH = 64
 MOMENTUM = 0.9
 
 
-def train(weights: Weights, features: Floats, labels: Labels, plan: TrainingPlan, server_round: int) -> Weights:
-    """Weights after ``plan.epochs`` passes over scaled rows. Rows of one label alone are fine."""
+class _DrawnBack(SGDOptimizer):  # type: ignore[misc]
+    """SGD on the loss plus FedProx's term: its gradient mu * (w - w_common) joins that of each batch."""
+
+    def __init__(self, network: MLPClassifier, mu: float) -> None:
+        params = [*network.coefs_, *network.intercepts_]
+        super().__init__(params, network.learning_rate_init, "constant", MOMENTUM)
+        self._common = [param.copy() for param in params]
+        self._mu = mu
+
+    def update_params(self, params: list[Floats], grads: list[Floats]) -> None:
+        pull = [self._mu * (param - common) for param, common in zip(params, self._common, strict=True)]
+        super().update_params(params, [grad + force for grad, force in zip(grads, pull, strict=True)])
+
+
+def train(
+    weights: Weights, features: Floats, labels: Labels, plan: TrainingPlan, server_round: int, mu: float = 0.0
+) -> Weights:
+    """Weights after ``plan.epochs`` passes over scaled rows. Rows of one label alone are fine.
+
+    :param mu: weight of FedProx's term; 0 trains as if it did not exist.
+    """
     network = MLPClassifier(
         hidden_layer_sizes=(plan.hidden_units,),
         activation="tanh",
@@ -23,6 +45,8 @@ def train(weights: Weights, features: Floats, labels: Labels, plan: TrainingPlan
     )
     _give_weights(network, weights)
     network.set_params(batch_size=min(BATCH, len(labels)))
+    if mu > 0:
+        network._optimizer = _DrawnBack(network, mu)
     for _ in range(plan.epochs):
         network.partial_fit(features, labels)
     arrays = (network.coefs_[0], network.intercepts_[0], network.coefs_[1], network.intercepts_[1])
