@@ -34,6 +34,13 @@ def test_events_are_lines_that_satisfy_the_contract(journal: ReadEvents) -> None
     )
     events.data_loaded(source="bundled", rows=10, held_out=2, partition_id=None)
     events.data_refused(file="a\nb.csv", line=3, error='"\u2028\x00')
+    events.round_repeated(server_round=2, attempt=2, error="e" * 3000)
+    events.checkpoint_saved(server_round=2, file="round-000002.npz", size=2**40, best=True)
+    events.checkpoint_failed(server_round=2, error="No space left on device" * 200)
+    events.node_device(device="cpu", name="n" * 300)
+    process = Events.of_process()
+    process.worker_warm(program="flwr-clientapp", pid=7, memory_mb=math.inf, modules=("torch",))
+    process.worker_cold(program="flwr-clientapp", reason="r" * 3000)
     events.training_end(total_rounds=1, seconds=2.5, metrics={})
 
     written = journal()
@@ -46,9 +53,17 @@ def test_events_are_lines_that_satisfy_the_contract(journal: ReadEvents) -> None
         "model_written",
         "data_loaded",
         "data_refused",
+        "round_repeated",
+        "checkpoint_saved",
+        "checkpoint_failed",
+        "node_device",
+        "worker_warm",
+        "worker_cold",
         "training_end",
     ]
-    assert {event["data"]["run_id"] for event in written} == {"18446744073709551615"}
+    of_runs = [event["data"] for event in written if not event["event"].startswith("worker_")]
+    assert {data["run_id"] for data in of_runs} == {"18446744073709551615"}
+    assert written[0]["data"]["first_round"] == 1
     assert written[3]["data"]["metrics"] == {"fine": 0.5, "whole": 3, "n" * 100: 1.0}
     assert written[4]["data"]["details"] == {"a": [None, {"b": "c"}], 'q"\n': 1}
 

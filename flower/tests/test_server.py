@@ -120,6 +120,7 @@ def test_a_run_is_told_from_start_to_model(journal: ReadEvents, models: Path) ->
         "strategy": "FedAvg",
         "num_rounds": 2,
         "min_clients": 2,
+        "first_round": 1,
     }
     assert events[1]["data"]["num_clients_selected"] == 2
     end = events[4]["data"]
