@@ -13,34 +13,18 @@ from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
-from flwr.serverapp.strategy import FedAvg, Result, Strategy
+from flwr.serverapp.strategy import Result, Strategy
 from numpy.typing import NDArray
 
+from oneflower.errors import TrainingFailedError
 from oneflower.events import Events
 from oneflower.log import logger
 from oneflower.model_file import models_folder, write_model
 from oneflower.settings import TrainingSettings
-from oneflower.strategy import NO_REPLY, EvaluateArrays, ReportingStrategy, average_metrics, error_text
+from oneflower.strategies.factory import build_strategy
+from oneflower.strategy import NO_REPLY, EvaluateArrays, ReportingStrategy, error_text
 
-__all__ = ["Federation", "TrainingFailedError", "federated_average"]
-
-# Seconds that nodes have for one exchange, Flower's own default.
-EXCHANGE_TIMEOUT = 3600.0
-
-
-class TrainingFailedError(Exception):
-    """No node, or too few, did what was asked; the run has no result."""
-
-
-def federated_average(settings: TrainingSettings) -> FedAvg:
-    """FedAvg as the settings ask for, on all nodes, with metrics averaged where they are defined."""
-    return FedAvg(
-        min_train_nodes=settings.min_train_nodes,
-        min_evaluate_nodes=settings.min_evaluate_nodes,
-        min_available_nodes=settings.min_available_nodes,
-        train_metrics_aggr_fn=average_metrics,
-        evaluate_metrics_aggr_fn=average_metrics,
-    )
+__all__ = ["Federation", "TrainingFailedError"]
 
 
 class Federation:
@@ -72,12 +56,12 @@ class Federation:
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> "Federation":
-        """Read the run's settings and say that training begins; ``strategy`` is FedAvg unless given.
+        """Read the run's settings and say that training begins; ``strategy`` is the one that they name, unless given.
 
         :raises RunConfigError: the run configuration holds a bad value.
         """
         settings = TrainingSettings.of_run(context.run_config)
-        strategy = strategy or federated_average(settings)
+        strategy = strategy or build_strategy(context.run_config)
         events = Events.of_run(context.run_id)
         events.training_start(
             strategy=type(strategy).__name__,
@@ -86,15 +70,17 @@ class Federation:
         )
         return cls(grid, context, events, settings, strategy, sleep)
 
-    def ask(self, question: RecordDict | None = None, timeout: float = EXCHANGE_TIMEOUT) -> dict[int, RecordDict]:
+    def ask(self, question: RecordDict | None = None, timeout: float | None = None) -> dict[int, RecordDict]:
         """Ask every node that is online a query, once enough are. Returns the answers by node.
 
+        :param timeout: seconds that nodes have to answer; those of a round unless given.
         :raises TrainingFailedError: fewer nodes answered than a round needs.
         """
         nodes = self._wait_for_nodes()
         content = question if question is not None else RecordDict()
         queries = [Message(content, dst_node_id=node, message_type=MessageType.QUERY) for node in nodes]
-        answers = self._sort_out(nodes, self._grid.send_and_receive(queries, timeout=timeout))
+        seconds = self.settings.round_timeout if timeout is None else timeout
+        answers = self._sort_out(nodes, self._grid.send_and_receive(queries, timeout=seconds))
         if len(answers) < self.settings.min_train_nodes:
             raise TrainingFailedError(
                 f"{len(answers)} of {len(nodes)} nodes answered before the first round, "
@@ -129,7 +115,7 @@ class Federation:
             self._grid,
             initial_arrays,
             num_rounds=self.settings.num_rounds,
-            timeout=EXCHANGE_TIMEOUT,
+            timeout=self.settings.round_timeout,
             train_config=train_config,
             evaluate_config=evaluate_config,
             evaluate_fn=evaluate_fn,

@@ -1,0 +1,1 @@
+"""Strategies by their names in the run configuration: see ``factory``."""
