@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Clock, OneFlowerError, Settings } from '@oneflower/contract';
 import { createOnegateClient, type OnegateClient } from '@oneflower/opennebula/onegate';
 import { type GuestAddresses, guestAddresses } from './addresses.ts';
+import { prepareCheckpoints } from './checkpoints-folder.ts';
 import {
   type ContextFiles,
   checkContext,
@@ -16,7 +17,7 @@ import { readContext } from './context/read.ts';
 import { checkReachable } from './data-folder.ts';
 import { ensureFolder, type FileOwner, writeFileAtomic } from './files.ts';
 import type { EventHub } from './journal/event-hub.ts';
-import type { Layout } from './layout.ts';
+import { checkpointsOf, type Layout } from './layout.ts';
 import type { Log } from './log/log.ts';
 import type { AgentOptions } from './options.ts';
 import { notReady } from './publication/attributes.ts';
@@ -126,6 +127,7 @@ export class Guest {
     for (const [path, mode, ours] of foldersOf(layout)) await ensureFolder(path, mode, ours ? undefined : owner);
     // The operator's own data keeps the owner and the modes that it has.
     if (!existsSync(layout.data)) await ensureFolder(layout.data, 0o755, owner);
+    await this.#prepareCheckpoints();
     await checkReachable(layout.flowerState, owner);
     await this.#authorizeKeys();
   }
@@ -158,6 +160,13 @@ export class Guest {
     const retry = { attempts: 1, firstDelayMs: 0, maxDelayMs: 0 };
     this.#oneGate = access && createOnegateClient({ ...access, clock: this.clock, timeoutMs: 5000, retry });
     this.#publisher = createPublisher(this.#oneGate, this.clock, this.log);
+  }
+
+  async #prepareCheckpoints(): Promise<void> {
+    const folder = this.context.role === 'superlink' ? checkpointsOf(this.layout, this.settings) : undefined;
+    if (folder === undefined) return;
+    await prepareCheckpoints(folder, this.owner);
+    await checkReachable(folder, this.owner);
   }
 
   async #authorizeKeys(): Promise<void> {

@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import type { Settings } from '@oneflower/contract';
 
 /**
  * Every path that the agent uses. All but `software` lie under the guest's root, and nothing else is written; only
@@ -55,4 +56,9 @@ export function layoutOf(root: string, software: string, releases?: string): Lay
     authorizedKeys: join(base, 'root/.ssh/authorized_keys'),
     software: { versions: join(baked, 'versions'), python: join(baked, 'python'), apps: join(baked, 'apps') },
   };
+}
+
+/** Where the ServerApps of a SuperLink write checkpoints, or undefined where there are to be none. */
+export function checkpointsOf({ root }: Layout, settings: Settings): string | undefined {
+  return settings.FL_CHECKPOINT_ENABLED ? join(root, settings.FL_CHECKPOINT_PATH) : undefined;
 }

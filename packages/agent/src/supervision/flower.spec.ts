@@ -52,6 +52,13 @@ describe('the processes of a SuperLink', () => {
     expect(after).not.toEqual(before);
   });
 
+  it('tell apps where checkpoints go, unless there are to be none', () => {
+    const [link] = superLinkProcesses(setting({ FL_CHECKPOINT_PATH: '/mnt/disk' }), certificates);
+    expect(link?.env.ONEFLOWER_CHECKPOINTS).toBe('/vm/mnt/disk');
+    const [without] = superLinkProcesses(setting({ FL_CHECKPOINT_ENABLED: 'NO' }), certificates);
+    expect(without?.env).not.toHaveProperty('ONEFLOWER_CHECKPOINTS');
+  });
+
   it('take database and isolation from the variables', () => {
     const values = { FL_DATABASE: 'state/other.db', FL_ISOLATION: 'process' };
     const [link, exec] = superLinkProcesses(setting(values), certificates);

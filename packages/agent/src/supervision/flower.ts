@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { formatHostPort, type HostPort, ports, profileOf, type Settings } from '@oneflower/contract';
 import type { CertificateMaterial } from '../certificates/types.ts';
 import type { FileOwner } from '../files.ts';
-import type { Layout } from '../layout.ts';
+import { checkpointsOf, type Layout } from '../layout.ts';
 import type { ProcessSpec } from './supervisor.ts';
 
 /** What every Flower process of a guest has in common. */
@@ -101,6 +101,7 @@ export function nodeConfigWith(given: string, keys: readonly string[], partition
 
 /** Environment of Flower's processes and of the apps that they start. */
 export function flowerEnvironment({ layout, settings, bin }: FlowerSetting): Record<string, string> {
+  const checkpoints = checkpointsOf(layout, settings);
   return {
     PATH: `${bin}:/usr/local/bin:/usr/bin:/bin`,
     HOME: layout.flowerState,
@@ -116,6 +117,7 @@ export function flowerEnvironment({ layout, settings, bin }: FlowerSetting): Rec
     ONEFLOWER_EVENTS: layout.appEvents,
     ONEFLOWER_MODELS: layout.appModels,
     ONEFLOWER_DATA: layout.data,
+    ...(checkpoints === undefined ? {} : { ONEFLOWER_CHECKPOINTS: checkpoints }),
   };
 }
 
