@@ -1,0 +1,1 @@
+"""Classification of small images: one network, trained where the images are."""

@@ -1,0 +1,96 @@
+"""What ServerApp and ClientApps say to one another: the task and the arrays, in Flower's records."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from numpy.typing import NDArray
+
+from image_classification.variant import Arrays, Task
+
+
+class ExchangeError(Exception):
+    """Nodes, or a node and the server, do not speak of the same images."""
+
+
+def arrays_record(arrays: Arrays) -> ArrayRecord:
+    """Arrays as they travel."""
+    return ArrayRecord({name: Array(array) for name, array in arrays.items()})
+
+
+def read_arrays(content: RecordDict) -> dict[str, NDArray[np.float32]]:
+    """The arrays in a message.
+
+    :raises ExchangeError: there are none.
+    """
+    record = content.get("arrays")
+    if not isinstance(record, ArrayRecord) or not record:
+        raise ExchangeError("The message holds no arrays")
+    return {name: array.numpy() for name, array in record.items()}
+
+
+def read_config(content: RecordDict, task: Task) -> int:
+    """The round of a message.
+
+    :param task: that of this node's images.
+    :raises ExchangeError: the message has no configuration, or is about other images.
+    """
+    config = content.get("config")
+    server_round = config.get("server-round") if isinstance(config, ConfigRecord) else None
+    if not isinstance(config, ConfigRecord) or not isinstance(server_round, int):
+        raise ExchangeError("The message does not say which round it belongs to")
+    theirs = _task(config)
+    if theirs != task:
+        raise ExchangeError(f"The run is about {_words(theirs)}; this node holds {_words(task)}")
+    return server_round
+
+
+def task_config(task: Task) -> ConfigRecord:
+    """The task as it goes to the nodes with each message."""
+    return ConfigRecord({"shape": list(task.shape), "classes": list(task.classes)})
+
+
+def start_answer(task: Task, arrays: Arrays) -> RecordDict:
+    """A node's answer to the question for its task and the arrays to start from."""
+    return RecordDict({"task": task_config(task), "arrays": arrays_record(arrays)})
+
+
+def agree(answers: Mapping[int, RecordDict]) -> tuple[Task, ArrayRecord]:
+    """The task that all nodes share, and the arrays of the node with the lowest id.
+
+    :raises ExchangeError: an answer is malformed, or nodes hold other images than that one; it names them.
+    """
+    first, *others = sorted(answers)
+    task = _task_of(first, answers[first])
+    for node in others:
+        theirs = _task_of(node, answers[node])
+        if theirs != task:
+            raise ExchangeError(f"Node {node} holds {_words(theirs)}; node {first} holds {_words(task)}")
+    start = answers[first].get("arrays")
+    if not isinstance(start, ArrayRecord) or not start:
+        raise ExchangeError(f"Node {first} sent no arrays to start from")
+    return task, start
+
+
+def _task_of(node: int, answer: RecordDict) -> Task:
+    record = answer.get("task")
+    task = _task(record) if isinstance(record, ConfigRecord) else None
+    if task is None:
+        raise ExchangeError(f"Node {node} did not state what images it holds")
+    return task
+
+
+def _task(record: ConfigRecord) -> Task | None:
+    shape, classes = record.get("shape"), record.get("classes")
+    if not isinstance(shape, list) or not isinstance(classes, list) or len(shape) != 3:
+        return None
+    height, width, channels = (int(size) for size in shape)
+    return Task((height, width, channels), tuple(str(name) for name in classes))
+
+
+def _words(task: Task | None) -> str:
+    if task is None:
+        return "images that are not described"
+    height, width, channels = task.shape
+    colour = "grey" if channels == 1 else "coloured"
+    return f"{colour} images of {height} by {width} pixels in the classes {', '.join(task.classes)}"

@@ -1,0 +1,54 @@
+"""How a node trains in one round, and on which images: read from the run configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from oneflower.image_data import Dataset, ImageRequest
+from oneflower.partition import Partitioning, Split
+from oneflower.settings import RunConfig
+from oneflower.steps import client_step
+
+Framework = Literal["sklearn", "pytorch", "tensorflow"]
+
+# Of plain gradient descent, unless client-lr says otherwise.
+_LEARNING_RATES: dict[Framework, float] = {"sklearn": 0.2, "pytorch": 0.1, "tensorflow": 0.1}
+MAX_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a node trains in one round."""
+
+    framework: Framework
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    request: ImageRequest
+
+    @classmethod
+    def of_run(cls, run_config: Mapping[str, object]) -> "Plan":
+        """The plan that a run's configuration asks for.
+
+        :raises RunConfigError: a value has the wrong type or is out of range.
+        """
+        config = RunConfig(run_config)
+        framework: Framework = config.choice("framework", get_args(Framework), "sklearn")
+        seed = config.whole_number("seed", 1, 0, MAX_SEED)
+        split = Split(
+            partitioning=config.choice("partitioning", get_args(Partitioning), "iid"),
+            alpha=config.positive("alpha", 0.5, 1e6),
+            seed=seed,
+        )
+        dataset: Dataset = config.choice("dataset", get_args(Dataset), "auto")
+        plan = cls(
+            framework=framework,
+            epochs=config.whole_number("local-epochs", 3, 1, 1000),
+            batch_size=config.whole_number("batch-size", 32, 1, 65536),
+            learning_rate=client_step(config, run_config, _LEARNING_RATES[framework]),
+            seed=seed,
+            request=ImageRequest(dataset, large=framework != "sklearn", split=split),
+        )
+        config.check()
+        return plan
