@@ -5,7 +5,6 @@ so that a model can be told by its hash. Any ``numpy.load(file, allow_pickle=Fal
 """
 
 import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+
+from oneflower.files import replace_by
 
 MODELS_VARIABLE = "ONEFLOWER_MODELS"
 # The earliest date that a zip entry can bear; the real one would make equal models differ.
@@ -44,24 +45,9 @@ def write_model(arrays: Arrays, file: Path) -> None:
         if array.dtype.hasobject:
             raise ModelFileError(f"Array {name!r} holds Python objects, which a model file does not keep")
     try:
-        _replace(file, arrays)
+        replace_by(file, lambda handle: _write_zip(handle, arrays), 0o640)
     except OSError as error:
         raise ModelFileError(f"Model file {file} could not be written: {error}") from error
-
-
-def _replace(file: Path, arrays: Arrays) -> None:
-    descriptor, draft = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".new", dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            _write_zip(handle, arrays)
-            handle.flush()
-            os.fsync(handle.fileno())
-        Path(draft).chmod(0o640)
-        Path(draft).replace(file)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-    _sync_folder(file.parent)
 
 
 def _write_zip(handle: IO[bytes], arrays: Arrays) -> None:
@@ -70,14 +56,6 @@ def _write_zip(handle: IO[bytes], arrays: Arrays) -> None:
             entry = zipfile.ZipInfo(f"{name}.npy", _FIXED_DATE)
             with archive.open(entry, "w", force_zip64=True) as target:
                 npy.write_array(target, np.asanyarray(array), allow_pickle=False)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_model(file: Path) -> dict[str, NDArray[Any]]:
