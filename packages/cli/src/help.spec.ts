@@ -95,7 +95,7 @@ describe('completion', () => {
     expect(await complete('de')).toBe('deploy delete');
     expect(await complete('run', 'w')).toBe('watch');
     expect(await complete('deploy', 'x', '--dr')).toBe('--dry-run');
-    expect(await complete('deploy', '--set', 'FL_NUM')).toBe('FL_NUM_ROUNDS=');
+    expect(await complete('deploy', '--set', 'FL_NUM_R')).toBe('FL_NUM_ROUNDS=');
   });
 });
 

@@ -40,6 +40,13 @@ export const RunSummary = z.object({
   endedAt: z.string().nullable(),
   metrics: z.record(z.string(), z.number()),
   model: z.boolean(),
+  /** The run in whose place this one goes on, and the one that goes on in its place: a chain is one training. */
+  continues: z.string().nullable(),
+  continuedBy: z.string().nullable(),
+  /** Last round with a checkpoint. */
+  checkpoint: z.int().nullable(),
+  /** Interrupted by a fault, and about to go on by itself. */
+  resumes: z.boolean(),
 });
 export type RunSummary = z.infer<typeof RunSummary>;
 
@@ -56,11 +63,48 @@ export const SuperLinkStatus = z.object({
 });
 export type SuperLinkStatus = z.infer<typeof SuperLinkStatus>;
 
-/** GET runs; POST runs takes a gzipped tar of the app's folder and `?run-config=KEY=VALUE` per override, and answers one RunSummary. */
+/**
+ * GET runs; POST runs takes a gzipped tar of the app's folder, `?run-config=KEY=VALUE` per override and `?from=RUN` or
+ * `?from=RUN/ROUND` to begin with that checkpoint, and answers one RunSummary.
+ * POST runs/ID/resume?checkpoint=ROUND goes on where a run has ended, and answers the RunSummary of the new run.
+ */
 export const RunList = z.object({ runs: z.array(RunSummary) });
 /** GET runs/ID/logs?after=OFFSET: text from that byte on, and where to go on. */
 export const RunLogs = z.object({ text: z.string(), next: z.int(), ended: z.boolean() });
 export type RunLogs = z.infer<typeof RunLogs>;
+
+/** GET runs/ID/checkpoints: what a run can be resumed from, first round first. */
+export const CheckpointSummary = z.object({
+  round: z.int(),
+  bytes: z.int(),
+  /** ISO 8601. */
+  savedAt: z.string(),
+  best: z.boolean(),
+  final: z.boolean(),
+  metrics: z.record(z.string(), z.number()),
+});
+export type CheckpointSummary = z.infer<typeof CheckpointSummary>;
+export const CheckpointList = z.object({ checkpoints: z.array(CheckpointSummary) });
+
+/** What one round of training came to. */
+export const RoundRecord = z.object({
+  runId: z.string(),
+  round: z.int(),
+  seconds: z.number(),
+  responded: z.int(),
+  failed: z.int(),
+  metrics: z.record(z.string(), z.number()),
+});
+export type RoundRecord = z.infer<typeof RoundRecord>;
+
+/** GET runs/ID/history: settings and rounds of a run, those of the runs that it continues included. */
+export const RunHistory = z.object({
+  run: RunSummary,
+  /** The run configuration, as the app was given it. */
+  settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  rounds: z.array(RoundRecord),
+});
+export type RunHistory = z.infer<typeof RunHistory>;
 
 /** GET events?after=SEQ&wait=SECONDS: events with a higher number; waits up to `wait` seconds (at most 30) for the first. */
 export const EventPage = z.object({
@@ -71,7 +115,15 @@ export const EventPage = z.object({
 });
 export type EventPage = z.infer<typeof EventPage>;
 
-/** A kept model's manifest. GET models lists them; GET models/RUN_ID/file is the .npz itself. */
+/** What a model can be had as: named arrays, or what a framework loads itself (`peft`: a folder, as .tar.gz). */
+export const modelFormats = ['npz', 'pt', 'joblib', 'keras', 'peft'] as const;
+export type ModelFormat = (typeof modelFormats)[number];
+
+/**
+ * A model's manifest; `file`, `bytes` and `sha256` are those of what is kept. GET models lists the final models; GET
+ * models/RUN_ID?which=final|best|ROUND describes one, and GET models/RUN_ID/file?which=...&format=... is its file, with
+ * its SHA-256 in the header `x-sha256`.
+ */
 export const ModelManifest = z.object({
   runId: z.string(),
   app: z.string(),

@@ -1,5 +1,3 @@
-import type { Settings } from './variables/validate.ts';
-
 /** What an aggregation strategy needs before it can do its work. */
 export interface Strategy {
   /** One sentence. */
@@ -46,6 +44,17 @@ export const strategies = {
 
 export type StrategyName = keyof typeof strategies;
 
+/** The variables that the rules of strategies are about. */
+export interface StrategySettings {
+  FL_STRATEGY: string;
+  FL_NUM_MALICIOUS: number;
+  FL_NUM_SELECTED: number;
+  FL_MIN_AVAILABLE_CLIENTS: number;
+  FL_TRIM_BETA: number;
+  FL_DP_CLIPPING_NORM: number | '';
+  FL_DP_NOISE_MULTIPLIER: number;
+}
+
 /** A setting that breaks a strategy's rule, and the rule, worded to follow "must". */
 export interface StrategyProblem {
   variable: 'FL_STRATEGY' | 'FL_NUM_MALICIOUS' | 'FL_NUM_SELECTED' | 'FL_DP_NOISE_MULTIPLIER';
@@ -53,7 +62,7 @@ export interface StrategyProblem {
 }
 
 /** What makes the chosen strategy unable to do its work with the number of nodes that a round begins with. */
-export function strategyProblems(settings: Settings): StrategyProblem[] {
+export function strategyProblems(settings: StrategySettings): StrategyProblem[] {
   const problems: StrategyProblem[] = [];
   const { FL_STRATEGY, FL_NUM_MALICIOUS: f, FL_MIN_AVAILABLE_CLIENTS: n, FL_NUM_SELECTED } = settings;
   const { leastReplies } = strategyOf(FL_STRATEGY);
@@ -74,7 +83,7 @@ export function strategyProblems(settings: Settings): StrategyProblem[] {
 }
 
 /** What works, but not as its name promises. */
-export function strategyWarnings(settings: Settings): string[] {
+export function strategyWarnings(settings: StrategySettings): string[] {
   const warnings: string[] = [];
   const { FL_STRATEGY, FL_NUM_MALICIOUS: f, FL_MIN_AVAILABLE_CLIENTS: n, FL_TRIM_BETA } = settings;
   const { leastReplies } = strategyOf(FL_STRATEGY);

@@ -1,14 +1,14 @@
 import type { Readable } from 'node:stream';
 
 /** So much may pass before its buffers are given back. */
-const bytesBetween = 1024 * 1024;
+const bytesBetween = 256 * 1024;
 
 let passed = 0;
 
 /**
  * Keeps what streams through the gate from piling up. Node allocates a buffer for each read, outside V8's heap, whose
  * few bytes of handles let V8 wait long with a collection: some 10 MB of dead buffers for a model of 100 MB. A minor
- * collection each MiB takes no measurable time. The agent is started with `--expose-gc` for this; without it nothing
+ * collection each 256 KiB takes no measurable time. The agent is started with `--expose-gc` for this; without it nothing
  * is collected here.
  */
 export function collectBuffersOf(stream: Readable): void {
