@@ -16,6 +16,7 @@ from oneflower.model_file import read_model
 from oneflower.server import Federation, TrainingFailedError
 from oneflower.settings import RunConfigError
 from oneflower.strategy import NO_REPLY, average_metrics
+from oneflower.waiting import wait_for_nodes
 
 Answer = Callable[[Message], Message | None]
 BIG_NODE = 2**63 + 5
@@ -217,14 +218,37 @@ def test_bad_run_configuration_is_named_all_at_once(value: float | str, journal:
     assert journal() == []
 
 
-def test_settings_reach_the_strategy(journal: ReadEvents, models: Path) -> None:
+def test_settings_reach_the_strategy_and_a_round_waits_for_its_nodes(journal: ReadEvents, models: Path) -> None:
     grid = MemoryGrid({number: node(1.0) for number in range(1, 6)})
-    grid.online = [[1], [1, 2, 3, 4, 5]]
+    grid.online = [[1], [1, 2], [1, 2, 3, 4, 5]]
     context = context_of(num_server_rounds=1, min_fit_clients=4, min_evaluate_clients=3, min_available_clients=5)
-    Federation.begin(grid, context).train(initial())
+    waits: list[float] = []
+    Federation.begin(grid, context, sleep=waits.append).train(initial())
     assert journal()[0]["data"]["min_clients"] == 5
-    # One node was online when the round was sized, so the minimum decides.
-    assert journal()[1]["data"]["num_clients_selected"] == 4
+    assert waits == [1, 1]
+    assert journal()[1]["data"]["num_clients_selected"] == 5
+
+
+def test_a_wait_is_told_at_each_change_and_every_minute(caplog: pytest.LogCaptureFixture) -> None:
+    grid = MemoryGrid({})
+    grid.online = [[]] * 125 + [[1]] * 3 + [[1, 2]]
+    with caplog.at_level("INFO", logger="flwr"):
+        assert wait_for_nodes(grid, 2, lambda seconds: None) == [1, 2]
+    told = [record.message for record in caplog.records]
+    assert told == [
+        *["Waiting for nodes: 0 of 2 are online"] * 3,
+        "Waiting for nodes: 1 of 2 are online",
+        "2 nodes are online: training goes on",
+    ]
+
+
+def test_a_loss_that_no_node_can_state_stays_visible() -> None:
+    contents = [
+        RecordDict({"m": MetricRecord({"train_loss": math.inf, "eval_loss": 0.5, "num-examples": 1})}),
+        RecordDict({"m": MetricRecord({"train_loss": math.nan, "eval_loss": math.nan, "num-examples": 1})}),
+    ]
+    mean = dict(average_metrics(contents, "num-examples"))
+    assert mean == {"eval_loss": 0.5, "train_loss": pytest.approx(math.nan, nan_ok=True)}
 
 
 def test_a_metric_that_a_node_cannot_state_does_not_spoil_the_mean() -> None:

@@ -23,6 +23,7 @@ from oneflower.model_file import models_folder, write_model
 from oneflower.settings import TrainingSettings
 from oneflower.strategies.factory import build_strategy
 from oneflower.strategy import NO_REPLY, EvaluateArrays, ReportingStrategy, error_text
+from oneflower.waiting import wait_for_nodes
 
 __all__ = ["Federation", "TrainingFailedError"]
 
@@ -76,7 +77,7 @@ class Federation:
         :param timeout: seconds that nodes have to answer; those of a round unless given.
         :raises TrainingFailedError: fewer nodes answered than a round needs.
         """
-        nodes = self._wait_for_nodes()
+        nodes = wait_for_nodes(self._grid, self.settings.nodes_to_begin, self._sleep)
         content = question if question is not None else RecordDict()
         queries = [Message(content, dst_node_id=node, message_type=MessageType.QUERY) for node in nodes]
         seconds = self.settings.round_timeout if timeout is None else timeout
@@ -110,7 +111,7 @@ class Federation:
         twice = sorted(set(initial_arrays) & set(constants))
         if twice:
             raise ValueError(f"Arrays are both trained and constant: {', '.join(twice)}")
-        reporting = ReportingStrategy(self._strategy, self._events)
+        reporting = ReportingStrategy(self._strategy, self._events, sleep=self._sleep)
         result = reporting.start(
             self._grid,
             initial_arrays,
@@ -129,16 +130,6 @@ class Federation:
             metrics=reporting.metrics,
         )
         return result
-
-    def _wait_for_nodes(self) -> list[int]:
-        wanted = self.settings.nodes_to_begin
-        said = -1
-        while len(nodes := sorted(self._grid.get_node_ids())) < wanted:
-            if len(nodes) != said:
-                said = len(nodes)
-                logger.info("Waiting for nodes: %d of %d are online", said, wanted)
-            self._sleep(1)
-        return nodes
 
     def _sort_out(self, nodes: list[int], replies: Iterable[Message]) -> dict[int, RecordDict]:
         errors = dict.fromkeys(nodes, NO_REPLY)

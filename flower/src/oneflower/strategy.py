@@ -1,5 +1,6 @@
-"""A wrapper around any Flower strategy that tells the agent what happens in each round."""
+"""A wrapper around any Flower strategy that runs its rounds and tells the agent what happens in each."""
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -8,8 +9,11 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDic
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
+from oneflower.checkpoints.manifest import RoundRecord
+from oneflower.checkpoints.state import chain_of
 from oneflower.events import Events, finite_metrics
 from oneflower.log import logger
+from oneflower.waiting import nodes_wanted, wait_for_nodes
 
 # How a SuperNode writes an exception of a ClientApp: <class 'module.Name'>:<'text'>
 _WRAPPED_REASON = re.compile(r"<class '[^']*'>:<'(.*)'>$", re.DOTALL)
@@ -17,30 +21,52 @@ NO_REPLY = "No reply came within the time limit."
 
 Seconds = Callable[[], float]
 EvaluateArrays = Callable[[int, ArrayRecord], MetricRecord | None]
+RoundEnded = Callable[[RoundRecord, ArrayRecord], None]
+
+# Record of a node's reply to a training message in which it may tell versions, such as that of its framework.
+VERSIONS_RECORD = "versions"
+MAX_VERSION = 60
+MAX_VERSIONS = 20
 
 
 class ReportingStrategy(Strategy):
     """Hands every call to ``inner`` and sends round_start, client_failure and round_end events.
 
-    The rounds run in Flower's own ``Strategy.start``, which calls the methods of this wrapper, so ``inner`` keeps
-    its attributes and its state.
+    Rounds are counted over all runs that continue one another: the first one here is ``first_round``, and that number
+    goes to the strategy, the nodes, the events and the log. ``on_round_end`` is called after each.
     """
 
-    def __init__(self, inner: Strategy, events: Events, clock: Seconds = time.monotonic) -> None:
+    def __init__(
+        self,
+        inner: Strategy,
+        events: Events,
+        clock: Seconds = time.monotonic,
+        *,
+        first_round: int = 1,
+        on_round_end: RoundEnded | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         if type(inner).start is not Strategy.start:
             logger.warning("%s has a start of its own, which is not used", type(inner).__name__)
         self.inner = inner
-        self.rounds_done = 0
+        self.rounds_done = first_round - 1
         # The last round whose arrays were aggregated: an exchange that fails as a whole leaves the old ones.
-        self.aggregated_round = 0
+        self.aggregated_round = first_round - 1
         self.metrics: dict[str, float] = {}
+        # Losses of the round that are no finite numbers, by name.
+        self.broken_losses: dict[str, float] = {}
+        # Of the last round's training: examples by node, and versions that nodes have told.
+        self.node_examples: dict[str, int] = {}
+        self.versions: dict[str, str] = {}
+        self._first_round = first_round
+        self._on_round_end = on_round_end
         self._events = events
         self._clock = clock
+        self._sleep = sleep
         self._round_began = 0.0
         self._awaited: set[int] = set()
         self._responded: set[int] = set()
         self._failed: set[int] = set()
-        self._server_side: EvaluateArrays | None = None
 
     def start(
         self,
@@ -52,17 +78,40 @@ class ReportingStrategy(Strategy):
         evaluate_config: ConfigRecord | None = None,
         evaluate_fn: EvaluateArrays | None = None,
     ) -> Result:
-        """Run the rounds as Flower does; a round ends after the evaluation on the server, if there is one."""
-        self._server_side = evaluate_fn
-        return super().start(
-            grid,
-            initial_arrays,
-            num_rounds,
-            timeout,
-            train_config,
-            evaluate_config,
-            self._evaluate_on_server if evaluate_fn else None,
-        )
+        """Run the rounds up to number ``num_rounds`` in the order of Flower's own ``start``.
+
+        That one always counts from 1. A round ends after the evaluation on the server, if there is one. Results are
+        by the number of the round.
+        """
+        self.summary()
+        result = Result(arrays=initial_arrays)
+        if evaluate_fn and self._first_round == 1:
+            _keep(result.evaluate_metrics_serverapp, 0, evaluate_fn(0, initial_arrays))
+        train_config = ConfigRecord() if train_config is None else train_config
+        evaluate_config = ConfigRecord() if evaluate_config is None else evaluate_config
+        for number in range(self._first_round, num_rounds + 1):
+            logger.info("Round %d of %d", number, num_rounds)
+            self._train(number, grid, result, train_config, timeout)
+            self._evaluate(number, grid, result, evaluate_config, timeout)
+            if evaluate_fn:
+                metrics = evaluate_fn(number, result.arrays)
+                self._note(metrics)
+                _keep(result.evaluate_metrics_serverapp, number, metrics)
+            self._end_round(number, result.arrays)
+        return result
+
+    def _train(self, number: int, grid: Grid, result: Result, config: ConfigRecord, timeout: float) -> None:
+        wait_for_nodes(grid, nodes_wanted(self.inner, "train"), self._sleep)
+        questions = self.configure_train(number, result.arrays, config, grid)
+        arrays, metrics = self.aggregate_train(number, grid.send_and_receive(questions, timeout=timeout))
+        result.arrays = result.arrays if arrays is None else arrays
+        _keep(result.train_metrics_clientapp, number, metrics)
+
+    def _evaluate(self, number: int, grid: Grid, result: Result, config: ConfigRecord, timeout: float) -> None:
+        wait_for_nodes(grid, nodes_wanted(self.inner, "evaluate"), self._sleep)
+        questions = self.configure_evaluate(number, result.arrays, config, grid)
+        metrics = self.aggregate_evaluate(number, grid.send_and_receive(questions, timeout=timeout))
+        _keep(result.evaluate_metrics_clientapp, number, metrics)
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -70,7 +119,7 @@ class ReportingStrategy(Strategy):
         messages = list(self.inner.configure_train(server_round, arrays, config, grid))
         # The wait for enough nodes lies in the call above and is no part of the round.
         self._round_began = self._clock()
-        self._responded, self._failed, self.metrics = set(), set(), {}
+        self._responded, self._failed, self.metrics, self.broken_losses = set(), set(), {}, {}
         self._await(messages)
         self._events.round_start(server_round=server_round, num_clients_selected=len(messages))
         return messages
@@ -80,6 +129,7 @@ class ReportingStrategy(Strategy):
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         received = list(replies)
         self._responded = self._sort_out(server_round, received)
+        self._note_nodes(received)
         arrays, metrics = self.inner.aggregate_train(server_round, received)
         if arrays is not None:
             self.aggregated_round = server_round
@@ -98,19 +148,10 @@ class ReportingStrategy(Strategy):
         self._sort_out(server_round, received)
         metrics = self.inner.aggregate_evaluate(server_round, received)
         self._note(metrics)
-        if self._server_side is None:
-            self._end_round(server_round)
         return metrics
 
     def summary(self) -> None:
         self.inner.summary()
-
-    def _evaluate_on_server(self, server_round: int, arrays: ArrayRecord) -> MetricRecord | None:
-        metrics = self._server_side(server_round, arrays) if self._server_side else None
-        if server_round > 0:
-            self._note(metrics)
-            self._end_round(server_round)
-        return metrics
 
     def _await(self, messages: list[Message]) -> None:
         self._awaited = {message.metadata.dst_node_id for message in messages}
@@ -135,18 +176,52 @@ class ReportingStrategy(Strategy):
         self._events.client_failure(server_round=server_round, node_id=node, error=error)
 
     def _note(self, metrics: MetricRecord | None) -> None:
-        if metrics is not None:
-            self.metrics.update(finite_metrics(dict(metrics)))
+        if metrics is None:
+            return
+        self.metrics.update(finite_metrics(dict(metrics)))
+        for name, value in metrics.items():
+            if is_loss(name) and isinstance(value, float) and not math.isfinite(value):
+                self.broken_losses[name] = value
 
-    def _end_round(self, server_round: int) -> None:
+    def _note_nodes(self, replies: list[Message]) -> None:
+        """Examples and versions, as the nodes tell them; the reply of a node may hold nothing of the kind."""
+        weight = str(getattr(chain_of(self.inner)[-1], "weighted_by_key", "num-examples"))
+        self.node_examples, versions = {}, dict[str, set[str]]()
+        for reply in (reply for reply in replies if not reply.has_error()):
+            for metrics in reply.content.metric_records.values():
+                examples = metrics.get(weight)
+                if isinstance(examples, int | float) and math.isfinite(examples) and examples >= 0:
+                    self.node_examples[str(reply.metadata.src_node_id)] = int(examples)
+            told = reply.content.get(VERSIONS_RECORD)
+            for name, version in told.items() if isinstance(told, ConfigRecord) else ():
+                versions.setdefault(name[:MAX_VERSION], set()).add(str(version)[:MAX_VERSION])
+        if self.node_examples:
+            self.versions = {name: ", ".join(sorted(found)) for name, found in sorted(versions.items())[:MAX_VERSIONS]}
+
+    def _end_round(self, server_round: int, arrays: ArrayRecord) -> None:
         self.rounds_done = server_round
+        seconds = self._clock() - self._round_began
         self._events.round_end(
             server_round=server_round,
             num_clients_responded=len(self._responded),
             num_clients_failed=len(self._failed),
-            seconds=self._clock() - self._round_began,
+            seconds=seconds,
             metrics=self.metrics,
         )
+        if self._on_round_end is not None:
+            trained = self.aggregated_round == server_round
+            self._on_round_end(RoundRecord(server_round, dict(self.metrics), seconds, trained), arrays)
+
+
+def is_loss(metric: str) -> bool:
+    """Whether a metric is a loss, by its name."""
+    return "loss" in metric.lower()
+
+
+def _keep(results: dict[int, MetricRecord], server_round: int, metrics: MetricRecord | None) -> None:
+    if metrics is not None:
+        logger.info("Metrics of round %d: %s", server_round, dict(metrics))
+        results[server_round] = metrics
 
 
 def error_text(reply: Message) -> str:
@@ -160,15 +235,18 @@ def average_metrics(contents: list[RecordDict], weight_key: str) -> MetricRecord
     """Mean of each metric, weighted by ``weight_key``, over the nodes where it is a finite number.
 
     A node can have a metric that its rows do not define, such as ROC-AUC with one kind of rows; it says NaN, and
-    that must not spoil the mean of the others.
+    that must not spoil the mean of the others. A loss that is finite on no node is NaN: training has come apart.
     """
     sums: dict[str, float] = {}
     weights: dict[str, float] = {}
+    broken: set[str] = set()
     for content in contents:
         for record in content.metric_records.values():
             values = finite_metrics(dict(record))
             weight = values.pop(weight_key, 0.0)
+            broken |= {name for name in record if is_loss(name) and name not in values and name != weight_key}
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + weight * value
                 weights[name] = weights.get(name, 0.0) + weight
-    return MetricRecord({name: total / weights[name] for name, total in sums.items() if weights[name] > 0})
+    means = {name: total / weights[name] for name, total in sums.items() if weights[name] > 0}
+    return MetricRecord({**dict.fromkeys(sorted(broken), math.nan), **means})

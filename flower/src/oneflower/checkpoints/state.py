@@ -26,7 +26,7 @@ _KNOWN_STATE: dict[str, tuple[str, ...]] = {
     "DifferentialPrivacyClientSideAdaptiveClipping": ("clipping_norm",),
     "DifferentialPrivacyServerSideAdaptiveClipping": ("clipping_norm",),
 }
-_SET_ANEW = {"current_arrays", "current_bst", "_pending_events"}
+_SET_ANEW = {"current_arrays", "current_bst", "_pending_events", "_grid", "_asked"}
 # Where wrappers hold the strategy that they wrap.
 _INNER = ("strategy", "inner")
 _MAX_DEPTH = 10
