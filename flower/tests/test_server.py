@@ -170,7 +170,9 @@ def test_any_strategy_can_be_given_and_keeps_its_state(journal: ReadEvents, mode
     expected = plain.start(MemoryGrid({1: node(1.0), 2: node(2.0)}), initial(), num_rounds=3)
     model = read_model(models / "9223372036854775809.npz")
     for name, array in expected.arrays.items():
-        np.testing.assert_array_equal(model[name], array.numpy())
+        # Flower's FedAdam makes double precision of single; the model keeps the type that it began with.
+        assert model[name].dtype == np.float32
+        np.testing.assert_allclose(model[name], array.numpy(), rtol=1e-6)
     assert strategy.m_t is not None
     assert journal()[0]["data"]["strategy"] == "FedAdam"
 

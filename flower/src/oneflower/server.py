@@ -20,6 +20,7 @@ from oneflower.errors import TrainingFailedError
 from oneflower.events import Events
 from oneflower.log import logger
 from oneflower.model_file import models_folder, write_model
+from oneflower.privacy import Privacy
 from oneflower.settings import TrainingSettings
 from oneflower.strategies.factory import build_strategy
 from oneflower.strategy import NO_REPLY, EvaluateArrays, ReportingStrategy, error_text
@@ -111,7 +112,8 @@ class Federation:
         twice = sorted(set(initial_arrays) & set(constants))
         if twice:
             raise ValueError(f"Arrays are both trained and constant: {', '.join(twice)}")
-        reporting = ReportingStrategy(self._strategy, self._events, sleep=self._sleep)
+        privacy = Privacy.of_settings(self.settings)
+        reporting = ReportingStrategy(self._strategy, self._events, sleep=self._sleep, privacy=privacy)
         result = reporting.start(
             self._grid,
             initial_arrays,

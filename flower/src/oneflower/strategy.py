@@ -13,6 +13,10 @@ from oneflower.checkpoints.manifest import RoundRecord
 from oneflower.checkpoints.state import chain_of
 from oneflower.events import Events, finite_metrics
 from oneflower.log import logger
+from oneflower.privacy import METRIC as PRIVACY_METRIC
+from oneflower.privacy import Privacy
+from oneflower.replies import SentArrays, can_be_checked, sound_replies
+from oneflower.strategies.fault_tolerant import FaultTolerantFedAvg
 from oneflower.waiting import nodes_wanted, wait_for_nodes
 
 # How a SuperNode writes an exception of a ClientApp: <class 'module.Name'>:<'text'>
@@ -44,6 +48,7 @@ class ReportingStrategy(Strategy):
         *,
         first_round: int = 1,
         on_round_end: RoundEnded | None = None,
+        privacy: Privacy | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if type(inner).start is not Strategy.start:
@@ -67,6 +72,13 @@ class ReportingStrategy(Strategy):
         self._awaited: set[int] = set()
         self._responded: set[int] = set()
         self._failed: set[int] = set()
+        self._privacy = privacy
+        # What the nodes were given to train; None for a strategy whose replies need not be alike.
+        self._sent: SentArrays | None = None
+        if privacy is not None:
+            privacy.check(inner)
+        if isinstance(inner, FaultTolerantFedAvg):
+            inner.sort_out, inner.on_repeat = self._usable, self._repeat
 
     def start(
         self,
@@ -116,6 +128,7 @@ class ReportingStrategy(Strategy):
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
+        self._sent = SentArrays(arrays) if can_be_checked(self.inner) else None
         messages = list(self.inner.configure_train(server_round, arrays, config, grid))
         # The wait for enough nodes lies in the call above and is no part of the round.
         self._round_began = self._clock()
@@ -127,13 +140,15 @@ class ReportingStrategy(Strategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        received = list(replies)
-        self._responded = self._sort_out(server_round, received)
-        self._note_nodes(received)
+        received = self._usable(server_round, list(replies))
         arrays, metrics = self.inner.aggregate_train(server_round, received)
+        if arrays is not None and self._sent is not None:
+            arrays = self._sent.restore(arrays)
         if arrays is not None:
             self.aggregated_round = server_round
         self._note(metrics)
+        if self._privacy is not None and (epsilon := self._privacy.epsilon(server_round)) is not None:
+            self._note(MetricRecord({PRIVACY_METRIC: epsilon}))
         return arrays, metrics
 
     def configure_evaluate(
@@ -145,8 +160,11 @@ class ReportingStrategy(Strategy):
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         received = list(replies)
-        self._sort_out(server_round, received)
-        metrics = self.inner.aggregate_evaluate(server_round, received)
+        answers = self._sort_out(server_round, received)
+        if can_be_checked(self.inner):
+            answers = sound_replies(answers, None, lambda node, error: self._fail(server_round, node, error))
+        errors = [reply for reply in received if reply.has_error()]
+        metrics = self.inner.aggregate_evaluate(server_round, [*errors, *answers])
         self._note(metrics)
         return metrics
 
@@ -156,9 +174,28 @@ class ReportingStrategy(Strategy):
     def _await(self, messages: list[Message]) -> None:
         self._awaited = {message.metadata.dst_node_id for message in messages}
 
-    def _sort_out(self, server_round: int, replies: list[Message]) -> set[int]:
-        """Report the nodes that failed or kept silent. Returns those that answered."""
-        answered: set[int] = set()
+    def _usable(self, server_round: int, replies: list[Message]) -> list[Message]:
+        """Replies to a training: errors, and those that can be aggregated; other nodes have failed."""
+        answers = self._sort_out(server_round, replies)
+        if self._sent is not None:
+            answers = sound_replies(answers, self._sent, lambda node, error: self._fail(server_round, node, error))
+        self._note_nodes(answers)
+        if self._privacy is not None and self._sent is not None:
+            self._privacy.protect(answers, self._sent)
+        self._responded = {reply.metadata.src_node_id for reply in answers}
+        if not answers:
+            logger.error("Round %d has failed: no node's training can be used, the model stays as it was", server_round)
+            self._note_broken(reply for reply in replies if not reply.has_error())
+        return [*(reply for reply in replies if reply.has_error()), *answers]
+
+    def _repeat(self, server_round: int, attempt: int, error: str) -> None:
+        logger.warning("Round %d is repeated, attempt %d: %s", server_round, attempt, error)
+        self._failed = set()
+        self._events.round_repeated(server_round=server_round, attempt=attempt, error=error)
+
+    def _sort_out(self, server_round: int, replies: list[Message]) -> list[Message]:
+        """Report the nodes that failed or kept silent. Returns the replies of the others."""
+        answers: list[Message] = []
         silent = set(self._awaited)
         for reply in replies:
             node = reply.metadata.src_node_id
@@ -166,10 +203,10 @@ class ReportingStrategy(Strategy):
             if reply.has_error():
                 self._fail(server_round, node, error_text(reply))
             else:
-                answered.add(node)
+                answers.append(reply)
         for node in sorted(silent):
             self._fail(server_round, node, NO_REPLY)
-        return answered
+        return answers
 
     def _fail(self, server_round: int, node: int, error: str) -> None:
         self._failed.add(node)
@@ -180,8 +217,14 @@ class ReportingStrategy(Strategy):
             return
         self.metrics.update(finite_metrics(dict(metrics)))
         for name, value in metrics.items():
-            if is_loss(name) and isinstance(value, float) and not math.isfinite(value):
+            if isinstance(value, float) and is_broken(name, value):
                 self.broken_losses[name] = value
+
+    def _note_broken(self, replies: Iterable[Message]) -> None:
+        """Losses of replies of which none can be used: a training that has come apart is told by them."""
+        for reply in replies:
+            for metrics in reply.content.metric_records.values():
+                self._note(MetricRecord({name: value for name, value in metrics.items() if is_broken(name, value)}))
 
     def _note_nodes(self, replies: list[Message]) -> None:
         """Examples and versions, as the nodes tell them; the reply of a node may hold nothing of the kind."""
@@ -216,6 +259,11 @@ class ReportingStrategy(Strategy):
 def is_loss(metric: str) -> bool:
     """Whether a metric is a loss, by its name."""
     return "loss" in metric.lower()
+
+
+def is_broken(metric: str, value: object) -> bool:
+    """Whether a metric is a loss that is no finite number."""
+    return is_loss(metric) and isinstance(value, float) and not math.isfinite(value)
 
 
 def _keep(results: dict[int, MetricRecord], server_round: int, metrics: MetricRecord | None) -> None:

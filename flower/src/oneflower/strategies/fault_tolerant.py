@@ -79,6 +79,13 @@ class FaultTolerantFedAvg(FedAvg):
             answers = self.sort_out(server_round, received)
         return super().aggregate_train(server_round, answers)
 
+    def state_to_keep(self) -> dict[str, Any]:
+        """Nothing of a round is carried into the next one."""
+        return {}
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """There is none."""
+
 
 def _copy_of(message: Message) -> Message:
     """The same question, as a message that was not sent yet."""
