@@ -37,6 +37,7 @@ def manifest(server_round: int = 6, *, is_final: bool = False) -> Manifest:
         sha256="",
         bytes=0,
         arrays={},
+        initial={},
         metrics={"loss": 0.5},
         history=[RoundRecord(1, {"loss": 1.0}, 2.5), RoundRecord(2, {}, 1.5, trained=False)],
         best=BestRound(1, "loss", 0.25),

@@ -15,6 +15,7 @@ class CheckpointDamagedError(CheckpointError):
     def __init__(self, checkpoint: str, damage: Damage, reason: str) -> None:
         super().__init__(f"Checkpoint {checkpoint} cannot be used ({damage}): {reason}")
         self.damage: Damage = damage
+        self.reason = reason
 
 
 class CheckpointRefusedError(CheckpointError):

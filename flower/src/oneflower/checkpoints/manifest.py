@@ -42,7 +42,9 @@ class Manifest:
     file: str
     sha256: str
     bytes: int
+    # Forms of all arrays in the file, and of those that the app began its first round with.
     arrays: dict[str, dict[str, Any]]
+    initial: dict[str, dict[str, Any]]
     metrics: dict[str, float]
     history: list[RoundRecord]
     best: BestRound | None
@@ -177,6 +179,7 @@ _SHAPES: dict[str, Callable[[object], bool]] = {
     "sha256": _text,
     "bytes": _whole,
     "arrays": _mapping_of(_array),
+    "initial": _mapping_of(_array),
     "metrics": _mapping_of(_number),
     "history": _history,
     "best": _best,
