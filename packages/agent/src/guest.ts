@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Clock, OneFlowerError, Settings } from '@oneflower/contract';
+import type { Clock, Framework, OneFlowerError, Settings } from '@oneflower/contract';
 import { createOnegateClient, type OnegateClient } from '@oneflower/opennebula/onegate';
 import { type GuestAddresses, guestAddresses } from './addresses.ts';
 import { prepareCheckpoints } from './checkpoints-folder.ts';
@@ -132,9 +132,10 @@ export class Guest {
     await this.#authorizeKeys();
   }
 
-  /** Step: chooses the Flower release that runs, and installs it where it is not the baked one. */
+  /** Step: chooses the Flower release that runs, with its framework, and installs it where it is not the baked one. */
   async chooseRelease(signal: AbortSignal): Promise<void> {
-    this.#release = await resolveRelease(this.settings.FLOWER_VERSION, this, signal);
+    const { FLOWER_VERSION: version, ML_FRAMEWORK: framework } = this.settings;
+    this.#release = await resolveRelease({ version, framework: framework as Framework }, this, signal);
   }
 
   /** Publishes attributes; see {@link Publisher}. */

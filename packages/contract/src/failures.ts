@@ -23,6 +23,11 @@ export const failures = {
     reason: 'The Flower process ends as soon as it is started.',
     remedy: "Read the VM's log: the last lines of Flower say why.",
   },
+  framework_missing: {
+    reason: 'The software of this VM holds no Python environment for that framework.',
+    remedy:
+      'On the embedded cloud deploy with oneflower deploy, which installs it; in an image, use the image of that framework.',
+  },
   port_taken: {
     reason: 'Another process listens on that port.',
     remedy: 'Choose another port for FL_FLEET_API_ADDRESS or FL_CONTROL_API_ADDRESS, or stop the other process.',

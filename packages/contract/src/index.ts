@@ -7,6 +7,7 @@ export {
   roleNames,
 } from './attributes.ts';
 export { type Clock, FakeClock, sleep, systemClock, type Timer } from './clock.ts';
+export { bakedFramework, environmentName } from './environments.ts';
 export { type ErrorParts, type Fault, isOneFlowerError, messageOf, OneFlowerError } from './errors.ts';
 export {
   type EventData,

@@ -41,7 +41,7 @@ export const openingSteps: readonly BootStep<Guest>[] = [
   },
   {
     name: 'flower-release',
-    does: 'Chooses the Flower release, and installs it beside the baked one if it is another.',
+    does: 'Chooses the environment of the Flower release and of ML_FRAMEWORK; another release is installed beside the baked one.',
     deadlineSeconds: 300,
     retry: 'never',
     failure: 'fatal',

@@ -12,14 +12,14 @@ export type FailedInstallation = z.output<typeof failedSchema>;
 /** How long a release that could not be installed is left alone: an hour. */
 export const retryAfterMs = 3_600_000;
 
-/** The failure because of which a release need not be tried now; undefined where trying may help. */
+/** The failure because of which an environment need not be tried now; undefined where trying may help. */
 export async function failedBefore(
   versions: string,
-  version: string,
+  environment: string,
   settings: string,
   clock: Clock,
 ): Promise<FailedInstallation | undefined> {
-  const text = await readFile(fileOf(versions, version), 'utf8').catch(() => '');
+  const text = await readFile(fileOf(versions, environment), 'utf8').catch(() => '');
   const failed = failedSchema.safeParse(jsonOf(text)).data;
   if (!failed || failed.settings !== settings) return undefined;
   const age = clock.now() - failed.at;
@@ -28,13 +28,13 @@ export async function failedBefore(
 }
 
 /** Remembers a failure. Where even that cannot be written, the next boot tries again. */
-export async function noteFailure(versions: string, version: string, failed: FailedInstallation): Promise<void> {
+export async function noteFailure(versions: string, environment: string, failed: FailedInstallation): Promise<void> {
   const text = `${JSON.stringify(failed)}\n`;
-  await writeFileAtomic(fileOf(versions, version), text, { mode: 0o600 }).catch(() => undefined);
+  await writeFileAtomic(fileOf(versions, environment), text, { mode: 0o600 }).catch(() => undefined);
 }
 
-function fileOf(versions: string, version: string): string {
-  return join(versions, `.${version}.failed.json`);
+function fileOf(versions: string, environment: string): string {
+  return join(versions, `.${environment}.failed.json`);
 }
 
 function jsonOf(text: string): unknown {

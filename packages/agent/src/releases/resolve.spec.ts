@@ -1,8 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FakeClock } from '@oneflower/contract';
+import { FakeClock, type Framework } from '@oneflower/contract';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { layoutOf } from '../layout.ts';
 import { keptLog } from '../testing/log.ts';
@@ -42,7 +42,8 @@ async function world(pip: string) {
     const { log, lines } = keptLog(clock);
     const layout = layoutOf(join(folder, name), software, join(folder, 'releases'));
     for (const path of [layout.state, join(layout.flowerState, 'tmp')]) await mkdir(path, { recursive: true });
-    const resolve = (version: string, signal = never) => resolveRelease(version, { layout, log, clock }, signal);
+    const resolve = (version: string, signal = never, framework: Framework = 'sklearn') =>
+      resolveRelease({ version, framework }, { layout, log, clock }, signal);
     const warnings = () => lines.filter(line => line.includes('[WARNING]'));
     return { layout, lines, resolve, warnings };
   };
@@ -217,11 +218,59 @@ describe('resolveRelease', () => {
     });
   });
 
+  describe('with another framework', () => {
+    /** A whole environment of PyTorch beside the baked one. */
+    async function withPytorch(pip: string) {
+      const stage = await world(pip);
+      const pytorch = join(stage.baked, '../1.41.0-pytorch');
+      await cp(stage.baked, pytorch, { recursive: true });
+      return { ...stage, pytorch };
+    }
+
+    it('takes the environment of that framework', async () => {
+      const { pytorch, resolve } = await withPytorch('exit 1');
+      const expected = { version: '1.41.0', bin: join(pytorch, 'bin') };
+      await expect(resolve('1.41.0', never, 'pytorch')).resolves.toEqual(expected);
+    });
+
+    it('installs another release beside it, which shares the libraries of the framework', async () => {
+      const { pytorch, layout, resolve } = await withPytorch(installs);
+      const expected = { version: '1.40.0', bin: join(layout.versions, '1.40.0-pytorch/bin') };
+      await expect(resolve('1.40.0', never, 'pytorch')).resolves.toEqual(expected);
+      const shared = join(layout.versions, '1.40.0-pytorch/lib/python3.11/site-packages/oneflower-shared.pth');
+      expect(await readFile(shared, 'utf8')).toBe(`${join(pytorch, 'lib/python3.11/site-packages')}\n`);
+      await expect(resolve('1.40.0')).resolves.toMatchObject({ bin: join(layout.versions, '1.40.0/bin') });
+    });
+
+    it('falls back to the baked release of that framework', async () => {
+      const { pytorch, resolve, warnings } = await withPytorch('echo offline >&2; exit 1');
+      await expect(resolve('1.40.9', never, 'pytorch')).resolves.toMatchObject({ bin: join(pytorch, 'bin') });
+      expect(warnings()).toHaveLength(1);
+    });
+
+    it('never runs in the environment of another one', async () => {
+      const { layout, resolve, pipRuns } = await withPytorch(installs);
+      const { versions } = layout.software;
+      await expect(resolve('1.41.0', never, 'tensorflow')).rejects.toMatchObject({
+        code: 'framework_missing',
+        message: `ML_FRAMEWORK=tensorflow has no Python environment here: 1.41.0-tensorflow is not in ${versions}.`,
+        remedy: expect.stringMatching(/oneflower deploy.*the image of that framework/),
+        fault: 'user',
+      });
+      await expect(resolve('1.40.0', never, 'tensorflow')).rejects.toMatchObject({
+        message: expect.stringContaining(`neither 1.40.0-tensorflow nor 1.41.0-tensorflow is in ${versions}`),
+      });
+      expect(await pipRuns()).toBe(0);
+    });
+  });
+
   it('says that the image is incomplete', async () => {
     const { clock } = await world('exit 1');
     const layout = layoutOf(await temporaryFolder(), '/no/such/software');
     const surroundings = { layout, log: keptLog(clock).log, clock };
-    await expect(resolveRelease('1.41.0', surroundings, never)).rejects.toMatchObject({
+    await expect(
+      resolveRelease({ version: '1.41.0', framework: 'sklearn' }, surroundings, never),
+    ).rejects.toMatchObject({
       code: 'flower_start_failed',
       message: 'Flower 1.41.0 is not in /no/such/software/versions.',
     });
