@@ -10,14 +10,16 @@ from flwr.app import ConfigRecord, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly_detection import compare, model, training
+from anomaly_detection import autoencoder, compare, model, training
 from anomaly_detection.exchange import ExchangeError, agree, read_scale, scale_answer, scale_config
+from anomaly_detection.plan import TrainingPlan, framework_of
 from anomaly_detection.scaling import Scale
+from anomaly_detection.types import Weights
 from oneflower.model_file import write_model
 from oneflower.rows import Rows
 from oneflower.settings import RunConfigError
 
-PLAN = model.TrainingPlan.of_run({})
+PLAN = TrainingPlan.of_run({})
 
 
 def rows_of(columns: tuple[str, ...], count: int = 40) -> Rows:
@@ -25,7 +27,7 @@ def rows_of(columns: tuple[str, ...], count: int = 40) -> Rows:
     return Rows(columns, generator.normal(size=(count, len(columns))), generator.integers(0, 2, count))
 
 
-def federate(partitions: int, rounds: int) -> tuple[model.Weights, Scale]:
+def federate(partitions: int, rounds: int) -> tuple[Weights, Scale]:
     """What Flower does between the nodes, without Flower."""
     shards = [shard.train for shard in compare.shards_of(partitions)]
     columns, scale = agree({place: scale_answer(rows) for place, rows in enumerate(shards)})
@@ -106,8 +108,8 @@ def test_any_number_of_rows_can_be_trained_on(count: int) -> None:
 def test_the_plan_reaches_the_training() -> None:
     rows = rows_of(("a", "b"))
 
-    def trained(**run_config: float) -> model.Weights:
-        plan = model.TrainingPlan.of_run({key.replace("_", "-"): value for key, value in run_config.items()})
+    def trained(**run_config: float) -> Weights:
+        plan = TrainingPlan.of_run({key.replace("_", "-"): value for key, value in run_config.items()})
         return training.train(model.initial_weights(2, plan), rows.features, rows.labels, plan, 1)
 
     usual = trained()["hidden.weight"]
@@ -117,7 +119,7 @@ def test_the_plan_reaches_the_training() -> None:
 
 
 def test_a_client_lr_of_0_is_that_of_the_app() -> None:
-    assert model.TrainingPlan.of_run({"client-lr": 0.0}) == PLAN
+    assert TrainingPlan.of_run({"client-lr": 0.0}) == PLAN
     assert PLAN.learning_rate == 0.1
 
 
@@ -125,10 +127,10 @@ def test_the_proximal_term_draws_back_to_the_common_model_and_vanishes_with_mu()
     rows = rows_of(("a", "b"), 200)
     start = model.initial_weights(2, PLAN)
 
-    def trained(mu: float) -> model.Weights:
+    def trained(mu: float) -> Weights:
         return training.train(start, rows.features, rows.labels, PLAN, 1, mu)
 
-    def distance(weights: model.Weights) -> float:
+    def distance(weights: Weights) -> float:
         return math.sqrt(sum(float(((weights[name] - start[name]) ** 2).sum()) for name in start))
 
     free = trained(0.0)
@@ -141,8 +143,8 @@ def test_the_proximal_term_draws_back_to_the_common_model_and_vanishes_with_mu()
 
 def test_one_step_moves_along_the_gradient_of_the_loss_and_of_the_squared_distance() -> None:
     """Two batches: the first pulls nowhere, as the weights are still the common ones; the second by mu * (w - w_g)."""
-    plan = model.TrainingPlan.of_run({"local-epochs": 2, "client-lr": 0.05})
-    once = model.TrainingPlan.of_run({"local-epochs": 1, "client-lr": 0.05})
+    plan = TrainingPlan.of_run({"local-epochs": 2, "client-lr": 0.05})
+    once = TrainingPlan.of_run({"local-epochs": 1, "client-lr": 0.05})
     rows = rows_of(("a", "b"), 8)
     start = model.initial_weights(2, plan)
     first = training.train(start, rows.features, rows.labels, once, 1)
@@ -153,9 +155,21 @@ def test_one_step_moves_along_the_gradient_of_the_loss_and_of_the_squared_distan
         np.testing.assert_allclose(drawn[name] - free[name], expected, rtol=1e-9, atol=1e-12)
 
 
+def test_each_framework_has_its_network_and_step_and_others_are_refused() -> None:
+    plan = TrainingPlan.of_run({"framework": "pytorch", "client-lr": 0.0})
+    assert (plan.framework, plan.learning_rate) == ("pytorch", autoencoder.LEARNING_RATE)
+    weights = autoencoder.initial_weights(9, plan)
+    assert weights["code.weight"].shape == (3, 16)
+    assert framework_of(weights) == "pytorch"
+    assert framework_of(model.initial_weights(9, PLAN)) == "sklearn"
+    for other in ("tensorflow", "", 1):
+        with pytest.raises(RunConfigError, match="runs on sklearn or pytorch"):
+            TrainingPlan.of_run({"framework": other})
+
+
 def test_bad_values_of_the_plan_are_named_together() -> None:
     with pytest.raises(RunConfigError, match=r"local-epochs is 0.*client-lr is nan.*hidden-units is '16'"):
-        model.TrainingPlan.of_run({"local-epochs": 0, "client-lr": math.nan, "hidden-units": "16"})
+        TrainingPlan.of_run({"local-epochs": 0, "client-lr": math.nan, "hidden-units": "16"})
 
 
 @given(st.lists(st.lists(st.floats(-1e100, 1e100), min_size=2, max_size=2), min_size=1, max_size=30))
@@ -201,6 +215,6 @@ def test_a_malformed_scale_is_refused(values: dict[str, list[float]]) -> None:
 
 
 def test_the_server_app_needs_no_framework() -> None:
-    program = "import sys; import anomaly_detection.server_app; sys.exit('sklearn' in sys.modules)"
+    program = "import sys; import anomaly_detection.server_app; sys.exit(bool({'sklearn', 'torch'} & set(sys.modules)))"
     environment = {"PYTHONPATH": ":".join(sys.path), "FLWR_TELEMETRY_ENABLED": "0"}
     assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 0

@@ -72,7 +72,8 @@ def test_two_nodes_train_two_rounds_and_the_model_is_kept(tmp_path: Path) -> Non
     (written,) = events_of(federation, "model_written")
     assert (written["file"], written["round"]) == (f"{run_id}.npz", 2)
     assert written["details"]["columns"] == [f"f{number}" for number in range(1, 10)]
-    weights, scale = read_federated(federation.models / written["file"])
+    framework, weights, scale = read_federated(federation.models / written["file"])
+    assert framework == "sklearn"
     assert weights["hidden.weight"].shape == (9, 8)
     assert np.isfinite(scale.center).all()
 

@@ -3,8 +3,9 @@
 from flwr.app import Context, Message, MetricRecord, MetricRecordValues, RecordDict
 from flwr.clientapp import ClientApp
 
-from anomaly_detection import model, training
 from anomaly_detection.exchange import read_config, read_scale, read_weights, scale_answer, weights_record
+from anomaly_detection.plan import NETWORKS, TrainingPlan
+from anomaly_detection.trainer import trainer_of
 from oneflower.data import load_node_data
 from oneflower.device import use_device
 from oneflower.steps import proximal_mu
@@ -21,16 +22,17 @@ def describe(message: Message, context: Context) -> Message:
 @app.train()
 def train(message: Message, context: Context) -> Message:
     """Train the common model on this node's rows."""
-    use_device(context, "sklearn")
+    plan = TrainingPlan.of_run(context.run_config)
+    use_device(context, plan.framework)
     rows = load_node_data(context).train
-    plan = model.TrainingPlan.of_run(context.run_config)
     config, server_round = read_config(message.content)
     scaled = read_scale(config, rows.columns).apply(rows.features)
-    mu = proximal_mu(message.content)
-    trained = training.train(read_weights(message.content), scaled, rows.labels, plan, server_round, mu)
+    weights = read_weights(message.content, NETWORKS[plan.framework].ARRAY_NAMES)
+    trainer = trainer_of(plan.framework)
+    trained = trainer.train(weights, scaled, rows.labels, plan, server_round, proximal_mu(message.content))
     metrics: dict[str, MetricRecordValues] = {
-        "train_loss": training.loss(trained, scaled, rows.labels),
-        "num-examples": len(rows),
+        "train_loss": trainer.loss(trained, scaled, rows.labels),
+        "num-examples": trainer.trained_on(rows.labels),
     }
     content = RecordDict({"arrays": weights_record(trained), "metrics": MetricRecord(metrics)})
     return Message(content, reply_to=message)
@@ -39,13 +41,15 @@ def train(message: Message, context: Context) -> Message:
 @app.evaluate()
 def evaluate(message: Message, context: Context) -> Message:
     """Evaluate the common model on the rows that this node never trains on."""
+    plan = TrainingPlan.of_run(context.run_config)
     rows = load_node_data(context).held_out
-    weights = read_weights(message.content)
+    weights = read_weights(message.content, NETWORKS[plan.framework].ARRAY_NAMES)
     config, _ = read_config(message.content)
     scaled = read_scale(config, rows.columns).apply(rows.features)
+    trainer = trainer_of(plan.framework)
     metrics: dict[str, MetricRecordValues] = {
-        "roc_auc": training.roc_auc(weights, scaled, rows.labels),
-        "eval_loss": training.loss(weights, scaled, rows.labels),
+        "roc_auc": trainer.roc_auc(weights, scaled, rows.labels),
+        "eval_loss": trainer.loss(weights, scaled, rows.labels),
         "num-examples": len(rows),
     }
     return Message(RecordDict({"metrics": MetricRecord(metrics)}), reply_to=message)

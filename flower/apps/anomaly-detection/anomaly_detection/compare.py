@@ -15,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from anomaly_detection import model, training
+from anomaly_detection.plan import NETWORKS, TrainingPlan, framework_of
 from anomaly_detection.scaling import Scale
+from anomaly_detection.trainer import trainer_of
+from anomaly_detection.types import Weights
 from oneflower.bundled import MAX_PARTITIONS, assign_by_regime, read_shuttle
 from oneflower.model_file import ModelFileError, read_model
 from oneflower.rows import DataRefusedError, Rows, hold_out, join_rows
@@ -65,23 +67,23 @@ def shards_of(partitions: int) -> list[Shard]:
     return [Shard(*hold_out(rows.take(np.flatnonzero(owners == place)))) for place in range(partitions)]
 
 
-def train_alone(rows: Rows, rounds: int, plan: model.TrainingPlan) -> tuple[model.Weights, Scale]:
+def train_alone(rows: Rows, rounds: int, plan: TrainingPlan) -> tuple[Weights, Scale]:
     """The model of one place that has these rows and nothing else."""
     scale = Scale.of_rows(rows.features)
     scaled = scale.apply(rows.features)
-    weights = model.initial_weights(len(rows.columns), plan)
+    weights = NETWORKS[plan.framework].initial_weights(len(rows.columns), plan)
     for server_round in range(1, rounds + 1):
-        weights = training.train(weights, scaled, rows.labels, plan, server_round)
+        weights = trainer_of(plan.framework).train(weights, scaled, rows.labels, plan, server_round)
     return weights, scale
 
 
-def compare(weights: model.Weights, scale: Scale, partitions: int, rounds: int, plan: model.TrainingPlan) -> Comparison:
+def compare(weights: Weights, scale: Scale, partitions: int, rounds: int, plan: TrainingPlan) -> Comparison:
     """Measure a federated model and its rivals on the same rows."""
     shards = shards_of(partitions)
     held_out = join_rows([shard.held_out for shard in shards])
 
-    def measure(candidate: model.Weights, its_scale: Scale) -> float:
-        return training.roc_auc(candidate, its_scale.apply(held_out.features), held_out.labels)
+    def measure(candidate: Weights, its_scale: Scale) -> float:
+        return trainer_of(plan.framework).roc_auc(candidate, its_scale.apply(held_out.features), held_out.labels)
 
     return Comparison(
         federated=measure(weights, scale),
@@ -92,30 +94,34 @@ def compare(weights: model.Weights, scale: Scale, partitions: int, rounds: int, 
     )
 
 
-def read_federated(file: Path) -> tuple[model.Weights, Scale]:
-    """Weights and scale of a model file of this app.
+def read_federated(file: Path) -> tuple[str, Weights, Scale]:
+    """Framework, weights and scale of a model file of this app.
 
     :raises ModelFileError: it is not a model of this app for the bundled rows.
     """
     arrays = read_model(file)
-    missing = [name for name in (*model.ARRAY_NAMES, "center", "width") if name not in arrays]
+    framework = framework_of(arrays)
+    names = NETWORKS[framework].ARRAY_NAMES
+    missing = [name for name in (*names, "center", "width") if name not in arrays]
     if missing:
         raise ModelFileError(f"Model file {file} is not one of anomaly-detection: no array {', '.join(missing)}")
-    columns = arrays["hidden.weight"].shape[0]
+    columns = arrays["center"].shape[0]
     if columns != SHUTTLE_COLUMNS:
         raise ModelFileError(
             f"Model file {file} is for rows of {columns} columns, the bundled ones have {SHUTTLE_COLUMNS}"
         )
-    return {name: arrays[name] for name in model.ARRAY_NAMES}, Scale(arrays["center"], arrays["width"])
+    return framework, {name: arrays[name] for name in names}, Scale(arrays["center"], arrays["width"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the comparison. Returns 0, or 1 when the model cannot be used."""
     options = _parser().parse_args(arguments)
     try:
-        weights, scale = read_federated(options.model)
-        hidden_units = weights["hidden.bias"].shape[0]
-        plan = model.TrainingPlan(options.epochs, options.learning_rate, hidden_units, options.seed)
+        framework, weights, scale = read_federated(options.model)
+        network = NETWORKS[framework]
+        hidden_units = weights[network.ARRAY_NAMES[1]].shape[0]
+        step = options.learning_rate or network.LEARNING_RATE
+        plan = TrainingPlan(options.epochs, step, hidden_units, options.seed, framework)
         comparison = compare(weights, scale, options.partitions, options.rounds, plan)
     except (ModelFileError, DataRefusedError) as error:
         sys.stderr.write(f"{error}\n")
@@ -141,14 +147,14 @@ def _from_one_to(most: int) -> Callable[[str], int]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="anomaly_detection.compare", description=(__doc__ or "").split("\n")[0])
-    defaults = model.TrainingPlan.of_run({})
+    defaults = TrainingPlan.of_run({})
     parser.add_argument("--model", type=Path, required=True, help="model file (.npz) of a run")
     parser.add_argument(
         "--partitions", type=_from_one_to(MAX_PARTITIONS), default=3, help="nodes that the rows were split among"
     )
     parser.add_argument("--rounds", type=_from_one_to(100_000), default=3, help="rounds of the run")
     parser.add_argument("--epochs", type=_from_one_to(1000), default=defaults.epochs, help="local-epochs of the run")
-    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="client-lr of the run")
+    parser.add_argument("--learning-rate", type=float, default=0.0, help="client-lr of the run")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="seed of the run")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     return parser

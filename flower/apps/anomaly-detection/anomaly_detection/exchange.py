@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, ConfigRecordValues, RecordDict
 
-from anomaly_detection.model import ARRAY_NAMES, Weights
 from anomaly_detection.scaling import Scale
+from anomaly_detection.types import Weights
 from oneflower.rows import Rows
 
 
@@ -19,15 +19,15 @@ def weights_record(weights: Weights) -> ArrayRecord:
     return ArrayRecord({name: Array(array) for name, array in weights.items()})
 
 
-def read_weights(content: RecordDict) -> Weights:
+def read_weights(content: RecordDict, names: Sequence[str]) -> Weights:
     """The weights in a message.
 
-    :raises ExchangeError: there are none, or not those of this app's network.
+    :raises ExchangeError: there are none, or not those of the network whose arrays have these names.
     """
     record = content.get("arrays")
-    if not isinstance(record, ArrayRecord) or set(record) != set(ARRAY_NAMES):
+    if not isinstance(record, ArrayRecord) or set(record) != set(names):
         raise ExchangeError("The message holds no weights of this app's network")
-    return {name: record[name].numpy() for name in ARRAY_NAMES}
+    return {name: record[name].numpy() for name in names}
 
 
 def read_config(content: RecordDict) -> tuple[ConfigRecord, int]:

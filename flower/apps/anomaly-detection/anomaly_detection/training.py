@@ -7,7 +7,9 @@ from sklearn.neural_network import MLPClassifier
 # Private, but all there is: nothing public sees the steps of one batch. The lock pins the release.
 from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
 
-from anomaly_detection.model import ARRAY_NAMES, Floats, Labels, TrainingPlan, Weights, score
+from anomaly_detection.model import ARRAY_NAMES, score
+from anomaly_detection.plan import TrainingPlan
+from anomaly_detection.types import Floats, Labels, Weights
 
 BATCH = 64
 MOMENTUM = 0.9
@@ -66,6 +68,11 @@ def _give_weights(network: MLPClassifier, weights: Weights) -> None:
         (network.intercepts_[1], weights["output.bias"]),
     ):
         mine[...] = given
+
+
+def trained_on(labels: Labels) -> int:
+    """All rows."""
+    return len(labels)
 
 
 def roc_auc(weights: Weights, features: Floats, labels: Labels) -> float:
