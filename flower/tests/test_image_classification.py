@@ -24,7 +24,7 @@ FIRST = Step(1, 0, 0.0)
 
 def shards_of(partitions: int, plan: Plan = PLAN) -> list[NodeImages]:
     return [
-        read_node_images({"partition-id": place, "num-partitions": partitions}, plan.request)
+        read_node_images({"partition-id": place, "num-partitions": partitions}, plan.request, {})
         for place in range(partitions)
     ]
 

@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 from oneflower.rows import HELD_OUT_EVERY
 
+# Decoded images of one node lie in memory.
+MAX_PIXEL_BYTES = 2**30
+MAX_CLASSES = 1000
+
 Pixels = NDArray[np.uint8]
 
 

@@ -48,7 +48,19 @@ class Plan:
             batch_size=config.whole_number("batch-size", 32, 1, 65536),
             learning_rate=client_step(config, run_config, _LEARNING_RATES[framework]),
             seed=seed,
-            request=ImageRequest(dataset, large=framework != "sklearn", split=split),
+            request=ImageRequest(
+                dataset,
+                large=framework != "sklearn",
+                split=split,
+                most=config.whole_number("max-images", 0, 0, 10**9),
+                side=config.whole_number("image-size", 0, 0, 4096),
+                classes=_names(run_config.get("classes", "")),
+            ),
         )
         config.check()
         return plan
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """Names of classes, parted by commas."""
+    return tuple(name.strip() for name in str(value).split(",") if name.strip())
