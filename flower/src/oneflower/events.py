@@ -195,6 +195,11 @@ def _finite_or_zero(value: float) -> float:
     return value if math.isfinite(value) else 0.0
 
 
+def plain_mapping(values: Mapping[str, object]) -> dict[str, object]:
+    """A mapping as JSON can carry it."""
+    return {str(key): plain(item) for key, item in values.items()}
+
+
 def plain(value: object) -> object:
     """A value as JSON can carry it: NaN and infinity become null, what is unknown becomes text."""
     if value is None or isinstance(value, str | bool | int):

@@ -16,9 +16,18 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 from numpy.typing import NDArray
 
+from oneflower.checkpoints.best import Rule, check_rule
+from oneflower.checkpoints.errors import CheckpointDamagedError, CheckpointError, CheckpointRefusedError
+from oneflower.checkpoints.identity import Identity
+from oneflower.checkpoints.keeper import CheckpointKeeper, NodeFacts, Schedule, Subject
+from oneflower.checkpoints.manifest import RoundRecord
+from oneflower.checkpoints.resume import CHECKPOINTS_VARIABLE, RESUME_KEY, Resumed, checkpoints_folder, open_checkpoint
+from oneflower.checkpoints.state import StateKeeper, strategy_name
+from oneflower.checkpoints.store import CheckpointStore, described
 from oneflower.errors import TrainingFailedError
-from oneflower.events import Events
+from oneflower.events import Events, plain_mapping
 from oneflower.log import logger
+from oneflower.model_details import model_details, server_versions
 from oneflower.model_file import models_folder, write_model
 from oneflower.privacy import Privacy
 from oneflower.settings import TrainingSettings
@@ -26,7 +35,13 @@ from oneflower.strategies.factory import build_strategy
 from oneflower.strategy import NO_REPLY, EvaluateArrays, ReportingStrategy, error_text
 from oneflower.waiting import wait_for_nodes
 
-__all__ = ["Federation", "TrainingFailedError"]
+__all__ = [
+    "CheckpointDamagedError",
+    "CheckpointError",
+    "CheckpointRefusedError",
+    "Federation",
+    "TrainingFailedError",
+]
 
 
 class Federation:
@@ -40,8 +55,13 @@ class Federation:
         settings: TrainingSettings,
         strategy: Strategy,
         sleep: Callable[[float], None],
+        identity: Identity,
+        resumed: Resumed | None,
     ) -> None:
         self.settings = settings
+        # The checkpoint that the run goes on from, or None: an app that has it need not ask its nodes again.
+        self.resumed = resumed
+        self._identity = identity
         self._grid = grid
         self._run_id = context.run_id
         self._events = events
@@ -56,21 +76,32 @@ class Federation:
         context: Context,
         strategy: Strategy | None = None,
         *,
+        app: str | None = None,
+        framework: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> "Federation":
         """Read the run's settings and say that training begins; ``strategy`` is the one that they name, unless given.
 
+        :param app: name of the app, by which checkpoints of others are told; that of the FAB unless given.
+        :param framework: as ``app``; ``framework`` of the run configuration unless given.
         :raises RunConfigError: the run configuration holds a bad value.
+        :raises CheckpointError: ``resume-from`` names a checkpoint that is damaged or of another app or strategy.
         """
         settings = TrainingSettings.of_run(context.run_config)
         strategy = strategy or build_strategy(context.run_config)
+        name = strategy_name(strategy)
+        identity = Identity.of_run(context.run_id, context.run_config, name, app=app, framework=framework)
+        resumed = open_checkpoint(settings.resume_from, checkpoints_folder(), identity)
         events = Events.of_run(context.run_id)
         events.training_start(
-            strategy=type(strategy).__name__,
+            strategy=name,
             num_rounds=settings.num_rounds,
             min_clients=settings.nodes_to_begin,
+            first_round=resumed.round + 1 if resumed else 1,
         )
-        return cls(grid, context, events, settings, strategy, sleep)
+        if RESUME_KEY not in context.run_config:
+            logger.info("The app does not declare %s in [tool.flwr.app.config]: its runs cannot be resumed", RESUME_KEY)
+        return cls(grid, context, events, settings, strategy, sleep, identity, resumed)
 
     def ask(self, question: RecordDict | None = None, timeout: float | None = None) -> dict[int, RecordDict]:
         """Ask every node that is online a query, once enough are. Returns the answers by node.
@@ -99,24 +130,44 @@ class Federation:
         evaluate_fn: EvaluateArrays | None = None,
         constants: Mapping[str, NDArray[Any]] | None = None,
         details: Mapping[str, object] | None = None,
+        best: Rule | None = None,
     ) -> Result:
-        """Run all rounds and keep the final arrays as a model file.
+        """Run all rounds that remain, keep checkpoints on the way and the final arrays as a model file.
 
         :param constants: arrays that belong to the model but are not trained; they go into the file as well.
         :param details: what one must know to use the model; told with the event model_written.
-        :raises TrainingFailedError: no round had a result.
+        :param best: metric by which the best round is told, and ``min`` or ``max``. Without it the lowest ``eval_loss``
+            or the highest accuracy.
+        :raises TrainingFailedError: no round had a result, or a loss is no finite number.
+        :raises CheckpointRefusedError: the checkpoint to go on from is of another model; no round has begun.
         :raises ModelFileError: the model could not be written.
         :raises ValueError: an array is both trained and constant.
         """
-        constants = constants or {}
+        constants, own = dict(constants or {}), plain_mapping(details or {})
         twice = sorted(set(initial_arrays) & set(constants))
         if twice:
             raise ValueError(f"Arrays are both trained and constant: {', '.join(twice)}")
-        privacy = Privacy.of_settings(self.settings)
-        reporting = ReportingStrategy(self._strategy, self._events, sleep=self._sleep, privacy=privacy)
+        check_rule(best)
+        state = StateKeeper(self._strategy)
+        keeper = self._checkpoints(initial_arrays, constants, own, state, best)
+        arrays = self._go_on(initial_arrays, constants, keeper, state)
+
+        def round_ended(record: RoundRecord, model: ArrayRecord) -> None:
+            self._stop_if_broken(record.round, reporting.broken_losses)
+            told = NodeFacts(reporting.node_examples, reporting.versions)
+            keeper.round_ended(record, model, reporting.aggregated_round, told)
+
+        reporting = ReportingStrategy(
+            self._strategy,
+            self._events,
+            sleep=self._sleep,
+            privacy=Privacy.of_settings(self.settings),
+            first_round=self._first_round,
+            on_round_end=round_ended,
+        )
         result = reporting.start(
             self._grid,
-            initial_arrays,
+            arrays,
             num_rounds=self.settings.num_rounds,
             timeout=self.settings.round_timeout,
             train_config=train_config,
@@ -125,13 +176,60 @@ class Federation:
         )
         if reporting.aggregated_round == 0:
             raise TrainingFailedError("No node's training had a result in any round: see the errors above")
-        self._keep(result.arrays, constants, reporting, details or {})
+        metrics = keeper.history[-1].metrics if keeper.history else {}
+        self._keep(result.arrays, constants, own, keeper, reporting.aggregated_round, metrics)
         self._events.training_end(
-            total_rounds=reporting.rounds_done,
-            seconds=time.monotonic() - self._began,
-            metrics=reporting.metrics,
+            total_rounds=reporting.rounds_done, seconds=time.monotonic() - self._began, metrics=metrics
         )
         return result
+
+    @property
+    def _first_round(self) -> int:
+        return self.resumed.round + 1 if self.resumed else 1
+
+    def _checkpoints(
+        self,
+        initial: ArrayRecord,
+        constants: Mapping[str, NDArray[Any]],
+        details: dict[str, Any],
+        state: StateKeeper,
+        best: Rule | None,
+    ) -> CheckpointKeeper:
+        settings, root = self.settings, checkpoints_folder()
+        self._identity = self._identity.completed(details)
+        store = CheckpointStore(root / self._identity.run_id) if root and settings.checkpoint_enabled else None
+        if store is None:
+            reason = f"{CHECKPOINTS_VARIABLE} is not set" if root is None else "checkpoint-enabled is false"
+            logger.info("%s: no checkpoints are written", reason)
+        schedule = Schedule(settings.checkpoint_interval, settings.checkpoint_keep, settings.num_rounds)
+        forms = described({name: array.numpy() for name, array in initial.items()})
+        subject = Subject(self._identity, forms, constants, details)
+        return CheckpointKeeper(store, schedule, subject, state, self._events, rule=best)
+
+    def _go_on(
+        self,
+        initial: ArrayRecord,
+        constants: Mapping[str, NDArray[Any]],
+        keeper: CheckpointKeeper,
+        state: StateKeeper,
+    ) -> ArrayRecord:
+        """The arrays that training begins with: those of the checkpoint, if there is one and it is of this model."""
+        if self.resumed is None:
+            return initial
+        self.resumed.check(self._identity, initial, constants)
+        model = self.resumed.restore(state)
+        keeper.go_on_from(self.resumed)
+        remaining = max(0, self.settings.num_rounds - self.resumed.round)
+        logger.info("Going on from %s: %d rounds remain", self.resumed.place, remaining)
+        return model
+
+    def _stop_if_broken(self, server_round: int, losses: Mapping[str, float]) -> None:
+        if losses and self.settings.stop_on_nan:
+            named = ", ".join(f"{name} is {value}" for name, value in sorted(losses.items()))
+            raise TrainingFailedError(
+                f"Training has come apart in round {server_round}: {named}. Try a smaller client-lr or server-lr, look "
+                "at the nodes' data, or set stop-on-nan=false to go on regardless; the last good checkpoint is kept"
+            )
 
     def _sort_out(self, nodes: list[int], replies: Iterable[Message]) -> dict[int, RecordDict]:
         errors = dict.fromkeys(nodes, NO_REPLY)
@@ -152,8 +250,10 @@ class Federation:
         self,
         trained: ArrayRecord,
         constants: Mapping[str, NDArray[Any]],
-        reporting: ReportingStrategy,
-        details: Mapping[str, object],
+        own: Mapping[str, object],
+        keeper: CheckpointKeeper,
+        server_round: int,
+        metrics: Mapping[str, float],
     ) -> None:
         folder = models_folder()
         if folder is None:
@@ -162,10 +262,16 @@ class Federation:
         arrays = {**{name: array.numpy() for name, array in trained.items()}, **constants}
         file = f"{self._run_id}.npz"
         write_model(arrays, folder / file)
-        shapes = {name: {"shape": list(array.shape), "type": str(array.dtype)} for name, array in arrays.items()}
-        self._events.model_written(
-            file=file,
-            server_round=reporting.aggregated_round,
-            metrics=reporting.metrics,
-            details={"strategy": type(self._strategy).__name__, "arrays": shapes, **details},
+        details = model_details(
+            strategy=self._strategy,
+            app=self._identity.app,
+            framework=self._identity.framework,
+            num_rounds=self.settings.num_rounds,
+            history=keeper.history,
+            best=keeper.best,
+            node_examples=keeper.nodes.examples,
+            versions={**server_versions(), **keeper.nodes.versions},
+            arrays={name: {"shape": list(array.shape), "type": str(array.dtype)} for name, array in arrays.items()},
+            own=own,
         )
+        self._events.model_written(file=file, server_round=server_round, metrics=metrics, details=details)

@@ -177,9 +177,10 @@ class ReportingStrategy(Strategy):
     def _usable(self, server_round: int, replies: list[Message]) -> list[Message]:
         """Replies to a training: errors, and those that can be aggregated; other nodes have failed."""
         answers = self._sort_out(server_round, replies)
+        self._note_versions(answers)
         if self._sent is not None:
             answers = sound_replies(answers, self._sent, lambda node, error: self._fail(server_round, node, error))
-        self._note_nodes(answers)
+        self._note_examples(answers)
         if self._privacy is not None and self._sent is not None:
             self._privacy.protect(answers, self._sent)
         self._responded = {reply.metadata.src_node_id for reply in answers}
@@ -226,20 +227,24 @@ class ReportingStrategy(Strategy):
             for metrics in reply.content.metric_records.values():
                 self._note(MetricRecord({name: value for name, value in metrics.items() if is_broken(name, value)}))
 
-    def _note_nodes(self, replies: list[Message]) -> None:
-        """Examples and versions, as the nodes tell them; the reply of a node may hold nothing of the kind."""
+    def _note_examples(self, replies: list[Message]) -> None:
         weight = str(getattr(chain_of(self.inner)[-1], "weighted_by_key", "num-examples"))
-        self.node_examples, versions = {}, dict[str, set[str]]()
-        for reply in (reply for reply in replies if not reply.has_error()):
+        self.node_examples = {}
+        for reply in replies:
             for metrics in reply.content.metric_records.values():
                 examples = metrics.get(weight)
                 if isinstance(examples, int | float) and math.isfinite(examples) and examples >= 0:
                     self.node_examples[str(reply.metadata.src_node_id)] = int(examples)
+
+    def _note_versions(self, replies: list[Message]) -> None:
+        """Versions that nodes tell in a record beside their arrays; most tell none."""
+        found: dict[str, set[str]] = {}
+        for reply in replies:
             told = reply.content.get(VERSIONS_RECORD)
             for name, version in told.items() if isinstance(told, ConfigRecord) else ():
-                versions.setdefault(name[:MAX_VERSION], set()).add(str(version)[:MAX_VERSION])
-        if self.node_examples:
-            self.versions = {name: ", ".join(sorted(found)) for name, found in sorted(versions.items())[:MAX_VERSIONS]}
+                found.setdefault(name[:MAX_VERSION], set()).add(str(version)[:MAX_VERSION])
+        few = sorted(found.items())[:MAX_VERSIONS]
+        self.versions = {name: ", ".join(sorted(versions)[:MAX_VERSIONS]) for name, versions in few}
 
     def _end_round(self, server_round: int, arrays: ArrayRecord) -> None:
         self.rounds_done = server_round

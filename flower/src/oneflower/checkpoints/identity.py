@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,11 @@ class Identity:
             framework=framework or (named if isinstance(named, str) and named else None),
             strategy=strategy,
         )
+
+    def completed(self, details: Mapping[str, object]) -> "Identity":
+        """The same with ``app`` and ``framework`` of an app's details, where nothing else has told them."""
+        found = {name: value for name in ("app", "framework") if isinstance(value := details.get(name), str) and value}
+        return replace(self, app=self.app or found.get("app"), framework=self.framework or found.get("framework"))
 
     def differences(self, manifest: Manifest) -> list[str]:
         """In what a checkpoint is another's; what one of both does not know is not compared."""

@@ -42,6 +42,13 @@ class Subject:
     initial: dict[str, dict[str, Any]]
     constants: Mapping[str, NDArray[Any]]
     details: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What the nodes of a round have told: examples by node, and versions of what they train with."""
+
+    examples: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
 
@@ -61,6 +68,7 @@ class CheckpointKeeper:
     ) -> None:
         self.history: list[RoundRecord] = []
         self.best: BestRound | None = None
+        self.nodes = NodeFacts()
         self._store = store
         self._schedule = schedule
         self._subject = subject
@@ -75,6 +83,7 @@ class CheckpointKeeper:
         self.history = resumed.history
         self._saved = resumed.round
         self.best = resumed.manifest.best
+        self.nodes = NodeFacts(resumed.manifest.node_examples, resumed.manifest.versions)
         if self._store is None:
             return
         more_to_come = self._schedule.num_rounds > resumed.round
@@ -82,7 +91,7 @@ class CheckpointKeeper:
         try:
             for manifest in resumed.store.manifests():
                 if manifest.round <= resumed.round:
-                    final = manifest.is_final and not more_to_come
+                    final = manifest.round == resumed.round and not more_to_come
                     self._store.adopt(resumed.store, replace(manifest, is_final=final))
                     rounds.add(manifest.round)
         except OSError as error:
@@ -90,10 +99,10 @@ class CheckpointKeeper:
         if self.best is not None and self.best.round not in rounds:
             self.best = None
 
-    def round_ended(
-        self, record: RoundRecord, model: ArrayRecord, trained_round: int, node_examples: Mapping[str, int]
-    ) -> None:
+    def round_ended(self, record: RoundRecord, model: ArrayRecord, trained_round: int, nodes: NodeFacts) -> None:
         """Write a checkpoint if one is due. ``trained_round`` is the last round whose training is in ``model``."""
+        if record.trained:
+            self.nodes = nodes
         self.history.append(record)
         best = better(self._rule, record, self.best)
         is_last = record.round >= self._schedule.num_rounds
@@ -104,14 +113,12 @@ class CheckpointKeeper:
         if not is_due or trained_round == 0:
             return
         if trained_round > self._saved:
-            self._save(self._store, model, self._manifest(trained_round, best, node_examples, is_final=is_last))
+            self._save(self._store, model, self._manifest(trained_round, best, is_final=is_last))
         elif is_last:
             self._mark(self._store, trained_round, lambda manifest: replace(manifest, is_final=True))
         self._prune(self._store)
 
-    def _manifest(
-        self, server_round: int, best: BestRound | None, node_examples: Mapping[str, int], *, is_final: bool
-    ) -> Manifest:
+    def _manifest(self, server_round: int, best: BestRound | None, *, is_final: bool) -> Manifest:
         identity, subject = self._subject.identity, self._subject
         metrics = next((record.metrics for record in self.history if record.round == server_round), {})
         return Manifest(
@@ -136,8 +143,8 @@ class CheckpointKeeper:
             constants=list(subject.constants),
             state={},
             unknown_state=[],
-            node_examples=dict(node_examples),
-            versions=subject.versions,
+            node_examples=self.nodes.examples,
+            versions=self.nodes.versions,
             saved_at=self._now().isoformat(timespec="seconds"),
         )
 

@@ -65,13 +65,13 @@ class Resumed:
         """Rounds up to the checkpoint's; what came after it is done again."""
         return [record for record in self.manifest.history if record.round <= self.round]
 
-    def check_model(self, initial: ArrayRecord, constants: Mapping[str, NDArray[Any]]) -> None:
-        """Compare the model that the app begins with to that of the checkpoint.
+    def check(self, identity: Identity, initial: ArrayRecord, constants: Mapping[str, NDArray[Any]]) -> None:
+        """Compare the app and the model that it begins with to those of the checkpoint.
 
-        :raises CheckpointRefusedError: it is another one.
+        :raises CheckpointRefusedError: they are others.
         """
         ours = described({name: array.numpy() for name, array in initial.items()})
-        differences: list[str] = []
+        differences = identity.differences(self.manifest)
         # The arrays of some strategies grow, or change their type, from the first round on.
         if list(ours.items()) != list(described(self.arrays).items()):
             differences += array_differences("array", self.manifest.initial, ours)
@@ -84,7 +84,7 @@ class Resumed:
                 if not np.array_equal(theirs[name], constants[name], equal_nan=theirs[name].dtype.kind in "fc")
             ]
         if differences:
-            raise CheckpointRefusedError(self._place, differences)
+            raise CheckpointRefusedError(self.place, differences)
 
     def restore(self, keeper: StateKeeper) -> ArrayRecord:
         """Put the state into the strategy. Returns the model.
@@ -95,17 +95,18 @@ class Resumed:
         try:
             keeper.restore(StrategyState(self.manifest.state, self.checkpoint.arrays, []), model)
         except ValueError as error:
-            raise CheckpointRefusedError(self._place, [f"its state of the strategy does not fit: {error}"]) from error
+            raise CheckpointRefusedError(self.place, [f"its state of the strategy does not fit: {error}"]) from error
         if self.manifest.unknown_state:
             logger.warning(
                 "Checkpoint %s does not hold %s: the strategy goes on with its arrays and a new state there",
-                self._place,
+                self.place,
                 ", ".join(self.manifest.unknown_state),
             )
         return model
 
     @property
-    def _place(self) -> str:
+    def place(self) -> str:
+        """As ``resume-from`` names it."""
         return f"{self.store.folder.name}/{self.manifest.file}"
 
 
