@@ -34,7 +34,8 @@ def gaussian_epsilon(noise_multiplier: float, releases: int, delta: float = DELT
     """
     if releases == 0:
         return 0.0
-    rate = releases / (2 * noise_multiplier**2)
+    # Divided twice: the square of a tiny multiplier is 0.
+    rate = releases / 2 / noise_multiplier / noise_multiplier
     # Finely spaced orders above 1, wide enough for budgets from thousandths to millions.
     orders = 1 + np.logspace(-4, 6, 20_001)
     candidates = rate * orders + np.log1p(-1 / orders) - (math.log(delta) + np.log(orders)) / (orders - 1)

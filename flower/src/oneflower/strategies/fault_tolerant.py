@@ -17,7 +17,7 @@ from oneflower.log import logger
 
 MAX_ATTEMPTS = 3
 
-# Round and replies, to those replies that can be aggregated.
+# Round and replies, to the errors among them and those that can be aggregated.
 SortOut = Callable[[int, list[Message]], list[Message]]
 # Round, number of the attempt that begins, and why.
 OnRepeat = Callable[[int, int, str], None]
@@ -76,7 +76,7 @@ class FaultTolerantFedAvg(FedAvg):
             self.on_repeat(server_round, attempt, error)
             again = [_copy_of(message) for message in self._asked]
             received = list(self._grid.send_and_receive(again, timeout=self.round_timeout))
-            answers = self.sort_out(server_round, received)
+            answers = _without_errors(server_round, self.sort_out(server_round, received))
         return super().aggregate_train(server_round, answers)
 
     def state_to_keep(self) -> dict[str, Any]:

@@ -1,0 +1,138 @@
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+
+from conftest import ReadEvents
+from oneflower.errors import TrainingFailedError
+from oneflower.local_grid import identity
+from oneflower.model_file import read_model
+from oneflower.server import Federation
+from tiny_nodes import TinyGrid, Train, content, context, moving, start
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+
+@pytest.fixture(autouse=True)
+def _server() -> Iterator[None]:
+    with identity(1, 1):
+        yield
+
+
+def replying(reply: RecordDict) -> Train:
+    return lambda _: reply
+
+
+def plain(**arrays: Any) -> RecordDict:  # noqa: ANN401
+    return content({"w": np.ones(3, np.float32), "n": np.array(1), **arrays})
+
+
+def pickled() -> RecordDict:
+    """An array whose bytes would run code if they were unpickled."""
+    reply = plain()
+    bad = Array(dtype="float32", shape=(3,), stype="numpy.ndarray", data=b"\x80\x04.")
+    reply.array_records["arrays"]["w"] = bad
+    return reply
+
+
+def without_metrics() -> RecordDict:
+    return RecordDict({"arrays": start()})
+
+
+def two_records() -> RecordDict:
+    reply = plain()
+    reply["more"] = start()
+    return reply
+
+
+BAD = {
+    "lacks the arrays 'n'": content({"w": np.ones(3, np.float32)}),
+    "holds unknown arrays 'x'": plain(x=np.ones(1)),
+    r"'w' of the reply has shape \(1, 3\), \(3,\) was sent": plain(w=np.ones((1, 3), np.float32)),
+    "'w' of the reply is of type float64, float32 was sent": plain(w=np.ones(3)),
+    "'w' of the reply holds NaN or infinity": plain(w=np.array([1, np.nan, 1], np.float32)),
+    "'w' of the reply holds NaN or infinity ": plain(w=np.array([1, np.inf, 1], np.float32)),
+    "'w' of the reply cannot be read": pickled(),
+    "holds 0 metric records": without_metrics(),
+    "holds 2 array records": two_records(),
+    "does not say its num-examples": content({"w": np.ones(3, np.float32), "n": np.array(1)}, num_examples=[1]),
+    "states num-examples=0,": content({"w": np.ones(3, np.float32), "n": np.array(1)}, num_examples=0),
+    "states num-examples=-3,": content({"w": np.ones(3, np.float32), "n": np.array(1)}, num_examples=-3),
+    "states num-examples=nan,": content({"w": np.ones(3, np.float32), "n": np.array(1)}, num_examples=float("nan")),
+    "states num-examples=1e\\+300,": content({"w": np.ones(3, np.float32), "n": np.array(1)}, num_examples=1e300),
+}
+
+
+@pytest.mark.parametrize("strategy", ["FedAvg", "FedAdam", "FedMedian", "FedTrimmedAvg", "MultiKrum"])
+@pytest.mark.parametrize("problem", BAD)
+def test_an_unsound_reply_is_a_failure_of_its_node_and_is_left_out(
+    problem: str, strategy: str, journal: ReadEvents, models: Path
+) -> None:
+    def run(*trains: Train) -> dict[str, Any]:
+        asked: dict[str, Any] = {"strategy": strategy, "num_server_rounds": 1}
+        Federation.begin(TinyGrid(trains), context(**asked)).train(start())
+        return read_model(models / "1.npz")
+
+    spoilt = run(moving(1), replying(BAD[problem]), moving(2))
+    failures = [event["data"] for event in journal() if event["event"] == "client_failure"]
+    assert [failure["node_id"] for failure in failures] == ["12"]
+    assert re.search(problem.strip(), failures[0]["error"])
+    end = next(event["data"] for event in journal() if event["event"] == "round_end")
+    assert (end["num_clients_responded"], end["num_clients_failed"]) == (2, 1)
+    sound = run(moving(1), moving(2))
+    assert {name: array.tolist() for name, array in spoilt.items()} == {
+        name: array.tolist() for name, array in sound.items()
+    }
+
+
+def test_a_round_without_any_sound_reply_leaves_the_model_and_the_run_goes_on(
+    journal: ReadEvents, models: Path
+) -> None:
+    steps = [float("nan"), float("nan"), 1.0, 1.0]
+
+    def nan_at_first(arrays: Arrays) -> RecordDict:
+        return moving(steps.pop(0))(arrays)
+
+    Federation.begin(TinyGrid([nan_at_first, nan_at_first]), context(num_server_rounds=2)).train(start())
+    assert read_model(models / "1.npz")["w"].tolist() == [1.0] * 3
+    ends = [event["data"] for event in journal() if event["event"] == "round_end"]
+    assert [(end["num_clients_responded"], end["num_clients_failed"]) for end in ends] == [(0, 2), (2, 0)]
+
+
+def test_a_run_without_any_sound_reply_fails(journal: ReadEvents, models: Path) -> None:
+    with pytest.raises(TrainingFailedError):
+        Federation.begin(TinyGrid([moving(float("inf"))] * 2), context(num_server_rounds=2)).train(start())
+    assert list(models.iterdir()) == []
+
+
+def test_an_aggregate_that_overflows_leaves_the_model(journal: ReadEvents, models: Path) -> None:
+    def huge(arrays: Arrays) -> RecordDict:
+        return plain(w=np.full(3, 3e38, np.float32))
+
+    # The sum of two such arrays is beyond single precision, where the median takes their mean.
+    asked: dict[str, Any] = {"strategy": "FedMedian", "num_server_rounds": 1}
+    with pytest.raises(TrainingFailedError):
+        Federation.begin(TinyGrid([huge, huge]), context(**asked)).train(start())
+    assert list(models.iterdir()) == []
+
+
+def test_nodes_may_name_records_and_metrics_as_they_like(journal: ReadEvents, models: Path) -> None:
+    def otherwise(arrays: Arrays) -> RecordDict:
+        record = ArrayRecord({"n": Array(arrays["n"]), "w": Array(arrays["w"] + np.float32(3))})
+        return RecordDict(
+            {
+                "model": record,
+                "numbers": MetricRecord({"num-examples": 3, "own_accuracy": 0.5}),
+                "versions": ConfigRecord({"numpy": "2"}),
+            }
+        )
+
+    Federation.begin(TinyGrid([moving(1, train_accuracy=1.0), otherwise]), context(num_server_rounds=1)).train(start())
+    assert read_model(models / "1.npz")["w"].tolist() == [2.5] * 3
+    end = next(event["data"] for event in journal() if event["event"] == "round_end")
+    assert end["metrics"] == {"train-accuracy": 1.0, "own_accuracy": 0.5}
+    assert end["num_clients_failed"] == 0
