@@ -1,63 +1,8 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FakeClock, OneFlowerError, validate } from '@oneflower/contract';
+import { OneFlowerError } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
-import type { ControlApi, FlowerRun } from '../flower-control/types.ts';
-import { createEventHub } from '../journal/event-hub.ts';
-import { layoutOf } from '../layout.ts';
-import { keptLog } from '../testing/log.ts';
-import { temporaryFolder } from '../testing/temporary.ts';
-import { RunKeeper } from './keeper.ts';
-
-function flowerRun(changes: Partial<FlowerRun> = {}): FlowerRun {
-  return {
-    ...{ runId: '9007199254740993', fabId: 'oneflower/anomaly-detection', fabVersion: '1', status: 'running' },
-    ...{ subStatus: '', details: '', pendingAt: '', startingAt: '', runningAt: '2026-01-01T00:00:01Z', finishedAt: '' },
-    ...changes,
-  } as FlowerRun;
-}
-
-async function surroundings(values: Record<string, string> = {}) {
-  const clock = new FakeClock();
-  const { log, lines } = keptLog(clock);
-  const layout = layoutOf(await temporaryFolder(), '/opt/oneflower');
-  for (const folder of [layout.appModels, layout.models]) await mkdir(folder, { recursive: true });
-  const events = await createEventHub({ file: join(layout.state, 'events.jsonl'), clock, log });
-  const outside = {
-    runs: [] as FlowerRun[],
-    online: 0,
-    submitted: 0,
-    handingOver: Promise.resolve(),
-    refuse: undefined as Error | undefined,
-    /** Flower has the run, but its answer is lost. */
-    refusesLate: false,
-  };
-  const { settings } = validate({ FL_USE_CASE: 'anomaly-detection', FL_MIN_AVAILABLE_CLIENTS: '2', ...values });
-  const open = () =>
-    RunKeeper.open({
-      ...{ layout, clock, log, events },
-      settings: () => settings,
-      flowerVersion: () => '1.41.0',
-      control: () => ({ listRuns: async () => outside.runs }) as ControlApi,
-      onlineNodes: () => outside.online,
-      async submitUseCase() {
-        outside.submitted++;
-        await outside.handingOver;
-        if (outside.refuse && !outside.refusesLate) throw outside.refuse;
-        const run = flowerRun({ runId: String(100 + outside.submitted) });
-        outside.runs = [run, ...outside.runs];
-        if (outside.refuse) throw outside.refuse;
-        return run.runId;
-      },
-    });
-  const said = (name: string) => events.kept().filter(({ event }) => event === name);
-  return { clock, lines, layout, events, outside, open, said };
-}
-
-async function world(values: Record<string, string> = {}) {
-  const all = await surroundings(values);
-  return { ...all, keeper: await all.open() };
-}
+import { flowerRun, source, surroundings, world } from './testing.ts';
 
 describe('the run of the variables', () => {
   it('waits until enough nodes are online, and says so', async () => {
@@ -90,7 +35,7 @@ describe('the run of the variables', () => {
     await keeper.tick();
     expect(outside.submitted).toBe(0);
     expect(keeper.waitingFor()).toMatch(/has to be submitted/);
-    await keeper.add('7', 'own-app', 'operator');
+    await keeper.add('7', { app: 'own-app', by: 'operator', source });
     expect(keeper.waitingFor()).toBeNull();
   });
 
@@ -218,25 +163,14 @@ describe('a run', () => {
     expect(keeper.isTraining()).toBe(false);
   });
 
-  it.each(['No heartbeat received from the task.', 'Task failed with unknown error.'])(
-    'that is lost to a restart says plainly what was lost, and is not submitted again: %s',
-    async details => {
-      const { keeper, outside, said } = await running();
-      outside.runs = [flowerRun({ runId: '101', status: 'finished', subStatus: 'failed', details })];
-      await keeper.tick();
-      await keeper.tick();
-      expect(said('run_ended')[0]?.data).toMatchObject({ status: 'failed', rounds_done: 2 });
-      expect(keeper.waitingFor()).toMatch(/^The run was lost .* 2 of 5 rounds were done\. Submit it again/);
-      expect(outside.submitted).toBe(1);
-    },
-  );
-
   it('that is lost claims nothing about rounds that its app does not tell', async () => {
     const { keeper, outside } = await world();
     const details = 'Task failed with unknown error.';
     outside.runs = [flowerRun({ runId: '5', status: 'finished', subStatus: 'failed', details })];
     await keeper.tick();
-    expect(keeper.current()?.details).toMatch(/^The run was lost .*; the app does not tell its rounds\. Submit/);
+    expect(keeper.current()?.details).toMatch(
+      /^The run was lost .*; the app does not tell its rounds\. It is not resumed, as it was not submitted through OneFlower\. Submit/,
+    );
   });
 
   it('leaves its model behind', async () => {
@@ -284,7 +218,7 @@ describe('a run', () => {
     const { keeper, events, lines } = await world({ FL_USE_CASE: 'none' });
     events.emit('training_start', { run_id: '7', strategy: 'FedAvg', num_rounds: 5, min_clients: 2 });
     events.emit('round_start', { run_id: '7', round: 1, num_clients_selected: 2 });
-    await keeper.add('7', 'own-app', 'operator');
+    await keeper.add('7', { app: 'own-app', by: 'operator', source });
     expect(keeper.find('7')).toMatchObject({ rounds: 5, round: 1, app: 'own-app' });
     await keeper.tick();
     expect(lines.filter(line => line.includes('[WARNING]'))).toEqual([]);
@@ -320,8 +254,8 @@ describe('a run', () => {
     outside.runs = [];
     await keeper.tick();
     await keeper.tick();
-    expect(keeper.isTraining()).toBe(false);
     expect(said('run_ended').map(({ data }) => data.details)).toEqual([expect.stringContaining('FL_DATABASE')]);
+    expect(outside.handedOver.at(-1)).toEqual({ app: 'anomaly-detection', upload: null, from: '' });
   });
 
   it('of somebody else is shown too', async () => {

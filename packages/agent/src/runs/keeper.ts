@@ -5,6 +5,8 @@ import {
   type EventData,
   isOneFlowerError,
   messageOf,
+  OneFlowerError,
+  type RunHistory,
   type RunSummary,
   type Settings,
 } from '@oneflower/contract';
@@ -12,9 +14,15 @@ import type { ControlApi, FlowerRun } from '../flower-control/types.ts';
 import type { EventHub, NumberedEvent } from '../journal/event-hub.ts';
 import type { Layout } from '../layout.ts';
 import type { Log } from '../log/log.ts';
+import type { Checkpoint } from './checkpoints.ts';
+import { type Ending, endOf, judge, judgeFault } from './endings.ts';
+import { RunHistories } from './history.ts';
+import { mostRuns, RunLedger } from './ledger.ts';
 import { keepModel } from './models.ts';
-import { applyEvent, endOf, explainFailure, runOf } from './progress.ts';
-import { loadRuns, newRecord, type RunRecord, type RunState, saveRuns, withoutOld } from './store.ts';
+import { applyEvent, runOf } from './progress.ts';
+import { Resumption } from './resumption.ts';
+import { beginAt, neededUploads, type RunRecord, type RunSource, summaryOf } from './store.ts';
+import { type TakenRun, VariablesRun } from './variables-run.ts';
 
 export interface RunKeeperParts {
   layout: Layout;
@@ -25,124 +33,151 @@ export interface RunKeeperParts {
   flowerVersion(): string;
   control(): ControlApi;
   onlineNodes(): number;
-  /** Hands the app of the use case to Flower; answers the run's id. */
-  submitUseCase(): Promise<string>;
+  /** Folder of the checkpoints; undefined where there are to be none. */
+  checkpoints(): string | undefined;
+  /** The app of the use case, with the run configuration of the variables. */
+  useCase(): Promise<RunSource>;
+  /** Hands an app to Flower; answers the run's id. `from` names a checkpoint, empty: a fresh start. */
+  submit(app: string, source: RunSource, from: string): Promise<string>;
+  /** Removes uploaded apps other than those that may be needed again. */
+  keepUploads(needed: ReadonlySet<string>): Promise<void>;
 }
-
-/** How many runs are remembered: Flower's newest, and those at work. */
-const mostRuns = 200;
 
 /** Follows the runs of a SuperLink and submits the one that the variables describe, once in the life of the VM. */
 export class RunKeeper {
   readonly #parts: RunKeeperParts;
-  readonly #file: string;
-  #state: RunState;
-  #saving: Promise<void> = Promise.resolve();
-  #refusal: string | undefined;
-  #nextTry = 0;
+  readonly #ledger: RunLedger;
+  readonly #histories: RunHistories;
+  readonly #resumption: Resumption;
+  readonly #variables: VariablesRun;
   #turn: Promise<unknown> = Promise.resolve();
   readonly #unlisten: () => void;
   /** A run of which apps tell and that Flower has not listed yet. One is enough to speak of: an app can make up any. */
   #unheardOf: string | undefined;
   #saidInvented = false;
 
-  private constructor(parts: RunKeeperParts, file: string, state: RunState) {
+  private constructor(parts: RunKeeperParts, ledger: RunLedger) {
     this.#parts = parts;
-    this.#file = file;
-    this.#state = state;
+    this.#ledger = ledger;
+    this.#histories = new RunHistories(parts.layout, parts.log);
+    const catchUp = (runId: string) => void this.#catchUp(new Set([runId]));
+    const leastNodes = () => parts.settings().FL_MIN_AVAILABLE_CLIENTS;
+    this.#resumption = new Resumption({ ...parts, leastNodes, catchUp }, ledger);
+    this.#variables = new VariablesRun({ ...parts, taken: (runId, facts) => this.add(runId, facts) }, ledger);
     this.#unlisten = parts.events.listen(event => this.#observe(event));
   }
 
   /** @throws OneFlowerError `state_write_failed` when the record of the runs cannot be read. */
   static async open(parts: RunKeeperParts): Promise<RunKeeper> {
-    const file = join(parts.layout.state, 'runs.json');
-    const keeper = new RunKeeper(parts, file, await loadRuns(file));
-    const known = new Set(keeper.#state.runs.map(({ runId }) => runId));
-    if (keeper.#catchUp(known)) await keeper.#save();
+    const ledger = await RunLedger.open(join(parts.layout.state, 'runs.json'), parts.log);
+    const keeper = new RunKeeper(parts, ledger);
+    if (keeper.#catchUp(new Set(ledger.runs.map(({ runId }) => runId)))) await ledger.save();
+    await keeper.#tidy();
     return keeper;
   }
 
   /** Newest first. */
   list(): RunSummary[] {
-    return this.#state.runs.map(summaryOf).reverse();
+    return this.#ledger.runs.map(summaryOf).reverse();
   }
 
   find(runId: string): RunSummary | undefined {
-    const record = this.#record(runId);
+    const record = this.#ledger.find(runId);
     return record && summaryOf(record);
   }
 
-  /** The run that is at work, else the last one. */
+  /** The run that is at work or about to go on, else the last one. */
   current(): RunSummary | undefined {
     const runs = this.list();
-    return runs.find(run => run.endedAt === null) ?? runs[0];
+    return runs.find(run => run.endedAt === null) ?? runs.find(run => run.resumes) ?? runs[0];
   }
 
   isTraining(): boolean {
-    return this.#state.runs.some(run => run.endedAt === null);
+    return this.#ledger.runs.some(run => run.endedAt === null || run.resume !== 'none');
   }
 
-  /** What stands between the service and its run from variables, as a sentence; null when nothing does. */
+  /** What stands between the service and its training, as a sentence; null when nothing does. */
   waitingFor(): string | null {
-    const { FL_USE_CASE, FL_MIN_AVAILABLE_CLIENTS } = this.#parts.settings();
-    if (this.#state.fromVariables === 'submitted') return this.#lostRun();
+    const { FL_USE_CASE } = this.#parts.settings();
+    const resumes = this.#resumption.waitingFor();
+    if (resumes !== null) return resumes;
+    if (this.#ledger.state.fromVariables === 'submitted') return this.#lostRun();
     if (FL_USE_CASE === 'none') return this.isTraining() ? null : 'FL_USE_CASE is none: a run has to be submitted.';
-    if (this.#refusal !== undefined) return this.#refusal;
-    const online = this.#parts.onlineNodes();
-    if (online < FL_MIN_AVAILABLE_CLIENTS) {
-      return `${FL_MIN_AVAILABLE_CLIENTS} SuperNodes must be online before training starts; ${online} are.`;
-    }
-    return 'The run is about to be submitted.';
+    return this.#variables.waitingFor();
   }
 
-  /**
-   * Compares with Flower's list of runs and submits what is due. Called every few seconds; throws nothing. One at a
-   * time: a second one would take the first one's submission for interrupted.
-   */
+  /** Compares with Flower's list of runs and submits what is due. Called every few seconds; throws nothing. */
   tick(): Promise<void> {
-    const result = this.#turn.then(() => this.#look());
-    this.#turn = result;
+    return this.inTurn(() => this.#look());
+  }
+
+  /** One at a time: a second one would take the first one's submission for interrupted. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
     return result;
   }
 
-  async #look(): Promise<void> {
-    const { control, log } = this.#parts;
-    try {
-      const before = this.#state.runs.filter(({ endedAt }) => endedAt === null);
-      const unheardOf = this.#unheardOf;
-      const listedRuns = await control().listRuns();
-      const runs = listedRuns.slice(0, mostRuns);
-      if (this.#state.fromVariables === 'submitting') await this.#adoptInterrupted(runs);
-      const news = runs.filter(({ runId }) => !this.#record(runId)).toReversed();
-      for (const { runId, fabId } of news) this.#remember(runId, fabId, 'operator');
-      this.#catchUp(new Set(news.map(({ runId }) => runId)));
-      for (const run of listedRuns) this.#compare(run);
-      const listed = new Set(listedRuns.map(({ runId }) => runId));
-      for (const record of before) if (!listed.has(record.runId)) this.#endLost(record);
-      this.#state.runs = withoutOld(this.#state.runs, runs, mostRuns);
-      if (news.length > 0) await this.#save();
-      if (unheardOf !== undefined) this.#sayInvented(unheardOf);
-      await this.#submitWhenDue();
-    } catch (error) {
-      log.debug(`The runs cannot be read at present: ${messageOf(error)}`);
-    }
-  }
-
   /** Remembers a run that was handed to Flower. */
-  async add(runId: string, app: string, by: 'variables' | 'operator'): Promise<RunSummary> {
-    const known = this.#record(runId);
-    const record = known ?? this.#remember(runId, app, by);
-    Object.assign(record, { app, submittedBy: by });
+  async add(runId: string, { app, by, source, from }: TakenRun): Promise<RunSummary> {
+    const known = this.#ledger.find(runId);
+    const record = known ?? this.#ledger.remember(runId, app, by);
+    Object.assign(record, { app, submittedBy: by, source });
+    if (from) beginAt(record, from.runId, from.round);
     this.#parts.events.emit('run_submitted', { run_id: runId, app, by });
+    if (from && by === 'variables') {
+      this.#parts.events.emit('run_resumed', { run_id: runId, continues: from.runId, round: from.round });
+    }
     // A ServerApp can be quicker than the answer of the call that has submitted it.
     if (!known) this.#catchUp(new Set([runId]));
-    await this.#save();
+    await this.#ledger.save();
     return summaryOf(record);
+  }
+
+  /**
+   * Lets a run that has ended go on.
+   *
+   * @throws OneFlowerError `run-unknown`, and what {@link Resumption.byHand} throws
+   */
+  resume(runId: string, round: number | undefined): Promise<RunSummary> {
+    return this.inTurn(async () => summaryOf(await this.#resumption.byHand(this.#known(runId), round)));
+  }
+
+  /** Has an interrupted run not go on. @throws OneFlowerError `run-ended` */
+  dropResume(runId: string): Promise<void> {
+    return this.inTurn(async () => {
+      const record = this.#known(runId);
+      if (record.resume === 'due') return this.#resumption.drop(record);
+      throw new OneFlowerError({ code: 'run-ended', message: `Run ${runId} has ended already.`, fault: 'user' });
+    });
+  }
+
+  /** What a run can be resumed from. @throws OneFlowerError `run-unknown` */
+  async checkpoints(runId: string): Promise<Checkpoint[]> {
+    return this.#resumption.checkpointsOf(this.#known(runId));
+  }
+
+  /**
+   * A sound checkpoint of a run, the last one unless a round is named.
+   *
+   * @throws OneFlowerError `run-unknown`, `checkpoint-unknown`, `checkpoint-damaged`
+   */
+  async checkpoint(runId: string, round: number | undefined): Promise<Checkpoint> {
+    const record = this.#known(runId);
+    return round === undefined ? this.#resumption.last(record) : this.#resumption.find(record, round);
+  }
+
+  /** Settings and rounds of a run and of those that it continues. @throws OneFlowerError `run-unknown` */
+  async history(runId: string): Promise<RunHistory> {
+    const record = this.#known(runId);
+    const rounds = await this.#histories.ofChain(this.#ledger.chain(record));
+    return { run: summaryOf(record), settings: record.source?.settings ?? {}, rounds };
   }
 
   /** Until everything known is on disk. */
   async flushed(): Promise<void> {
-    await this.#saving;
+    await this.#histories.flushed();
+    await this.#ledger.flushed();
   }
 
   /** Hears no more events; what is known is on disk. */
@@ -151,77 +186,73 @@ export class RunKeeper {
     await this.flushed();
   }
 
-  async #submitWhenDue(): Promise<void> {
-    const { clock, settings, onlineNodes, submitUseCase, log } = this.#parts;
-    const { FL_USE_CASE, FL_MIN_AVAILABLE_CLIENTS } = settings();
-    if (this.#state.fromVariables !== 'none' || FL_USE_CASE === 'none') return;
-    if (onlineNodes() < FL_MIN_AVAILABLE_CLIENTS || clock.now() < this.#nextTry) return;
-    this.#state.fromVariables = 'submitting';
-    this.#state.knownBefore = this.#state.runs.map(({ runId }) => runId);
+  async #look(): Promise<void> {
+    const { control, log } = this.#parts;
     try {
-      // Not on disk, it would be submitted twice after a crash.
-      await saveRuns(this.#file, this.#state);
-      const runId = await submitUseCase();
-      this.#state.fromVariables = 'submitted';
-      this.#refusal = undefined;
-      await this.add(runId, FL_USE_CASE, 'variables');
+      const before = this.#ledger.runs.filter(({ endedAt }) => endedAt === null);
+      const unheardOf = this.#unheardOf;
+      const listedRuns = await control().listRuns();
+      const runs = listedRuns.slice(0, mostRuns);
+      await this.#variables.adoptInterrupted(runs);
+      await this.#resumption.adoptInterrupted(runs);
+      const news = runs.filter(({ runId }) => !this.#ledger.find(runId)).toReversed();
+      for (const { runId, fabId } of news) this.#ledger.remember(runId, fabId, 'operator');
+      this.#catchUp(new Set(news.map(({ runId }) => runId)));
+      for (const run of listedRuns) this.#compare(run);
+      const listed = new Set(listedRuns.map(({ runId }) => runId));
+      for (const record of before) if (record.endedAt === null && !listed.has(record.runId)) this.#endLost(record);
+      this.#ledger.forgetOld(runs);
+      if (news.length > 0) await this.#ledger.save();
+      if (before.some(({ endedAt }) => endedAt !== null)) await this.#tidy();
+      if (unheardOf !== undefined) this.#sayInvented(unheardOf);
+      await this.#variables.submitWhenDue();
+      await this.#resumption.resumeWhenDue();
     } catch (error) {
-      // Flower may have it all the same: the next look at its list tells before anything is submitted again.
-      this.#nextTry = clock.now() + 30_000;
-      await this.#save();
-      const words = isOneFlowerError(error) ? error.explain() : messageOf(error);
-      if (this.#refusal !== words) log.error(`The run of the variables cannot be submitted: ${words}`);
-      this.#refusal = words;
+      log.debug(`The runs cannot be read at present: ${messageOf(error)}`);
     }
-  }
-
-  /** A submission had no good end: if Flower has a run that was not there before, that is it. */
-  async #adoptInterrupted(runs: readonly FlowerRun[]): Promise<void> {
-    const { FL_USE_CASE } = this.#parts.settings();
-    const known = new Set(this.#state.knownBefore);
-    // Newest first. One that has a name by now was handed over by an operator in the meantime.
-    const adopted = runs.find(
-      ({ runId, fabId }) => fabId.endsWith(`/${FL_USE_CASE}`) && !known.has(runId) && !this.#record(runId)?.app,
-    );
-    this.#state.fromVariables = adopted ? 'submitted' : 'none';
-    if (!adopted) return this.#save();
-    this.#refusal = undefined;
-    await this.add(adopted.runId, FL_USE_CASE, 'variables');
   }
 
   #compare(run: FlowerRun): void {
-    const record = this.#record(run.runId);
+    const record = this.#ledger.find(run.runId);
     if (!record || record.endedAt !== null) return;
     const status = run.status === 'finished' ? endOf(run.subStatus) : run.status;
     if (record.status !== status || (record.startedAt === null && run.runningAt !== '')) {
-      Object.assign(record, { status, details: run.details, startedAt: run.runningAt || record.startedAt });
-      if (run.status === 'finished') this.#end(record, run);
-      void this.#save();
+      const { fabId, details } = run;
+      Object.assign(record, { status, details, fabId, startedAt: run.runningAt || record.startedAt });
+      const end = { status: endOf(run.subStatus), details };
+      if (run.status === 'finished') this.#end(record, judge(record, end, this.#mayResume()), run.finishedAt);
+      void this.#ledger.save();
     }
-  }
-
-  #end(record: RunRecord, run: FlowerRun): void {
-    const status = endOf(run.subStatus);
-    record.endedAt = run.finishedAt || new Date(this.#parts.clock.now()).toISOString();
-    record.details = status === 'failed' ? explainFailure(run.details, record) : run.details;
-    const { runId, details, roundsDone } = record;
-    this.#parts.events.emit('run_ended', { run_id: runId, status, details, rounds_done: roundsDone });
   }
 
   /** Flower's database was replaced: a run that it does not know never ends by itself. */
   #endLost(record: RunRecord): void {
-    const { clock, events } = this.#parts;
-    record.status = 'failed';
-    record.endedAt = new Date(clock.now()).toISOString();
-    record.details = 'Flower no longer knows this run: its database (FL_DATABASE) was replaced or removed.';
-    const { runId, details, roundsDone } = record;
-    events.emit('run_ended', { run_id: runId, status: 'failed', details, rounds_done: roundsDone });
-    void this.#save();
+    const cause = 'Flower no longer knows it: its database (FL_DATABASE) was replaced or removed';
+    this.#end(record, judgeFault(record, cause, this.#mayResume()), '');
+    void this.#ledger.save();
+  }
+
+  #end(record: RunRecord, { status, details, resumes }: Ending, at: string): void {
+    const endedAt = at || new Date(this.#parts.clock.now()).toISOString();
+    Object.assign(record, { status, details, endedAt, resume: resumes ? 'due' : 'none' });
+    const { runId, roundsDone } = record;
+    this.#parts.events.emit('run_ended', { run_id: runId, status, details, rounds_done: roundsDone });
+  }
+
+  #mayResume(): boolean {
+    return this.#parts.checkpoints() !== undefined;
   }
 
   #lostRun(): string | null {
-    const last = this.#state.runs.findLast(run => run.submittedBy === 'variables');
+    const last = this.#ledger.runs.findLast(run => run.submittedBy === 'variables');
     return last?.status === 'failed' ? last.details : null;
+  }
+
+  /** Removes what belongs to runs that are over. */
+  async #tidy(): Promise<void> {
+    const { runs } = this.#ledger;
+    await this.#parts.keepUploads(neededUploads(runs));
+    await this.#histories.keepOnly(new Set(runs.map(({ runId }) => runId)));
   }
 
   /** What the apps have told of these runs before they were known: while the agent was away, and since it started. */
@@ -230,9 +261,10 @@ export class RunKeeper {
     let news = false;
     for (const told of events.kept()) {
       const runId = runOf(told);
-      const record = runId !== undefined && runIds.has(runId) ? this.#record(runId) : undefined;
+      const record = runId !== undefined && runIds.has(runId) ? this.#ledger.find(runId) : undefined;
       if (!record) continue;
       news = applyEvent(record, told) || news;
+      if (told.event === 'round_end') this.#histories.note(told.data as EventData<'round_end'>);
       if (told.event !== 'model_written') continue;
       const written = told.data as EventData<'model_written'>;
       if (existsSync(join(layout.appModels, basename(written.file)))) void this.#keepModel(written);
@@ -244,26 +276,27 @@ export class RunKeeper {
   #observe(told: NumberedEvent): void {
     const runId = runOf(told);
     if (runId === undefined) return;
-    const record = this.#record(runId);
+    const record = this.#ledger.find(runId);
     if (!record) {
       if (told.event === 'training_start') this.#unheardOf ??= runId;
       return;
     }
     if (told.event === 'model_written') void this.#keepModel(told.data as EventData<'model_written'>);
-    if (applyEvent(record, told)) void this.#save();
+    if (told.event === 'round_end') this.#histories.note(told.data as EventData<'round_end'>);
+    if (applyEvent(record, told)) void this.#ledger.save();
   }
 
   /** An app has told of the run before Flower was asked for its list: now it would be there. */
   #sayInvented(runId: string): void {
     this.#unheardOf = undefined;
-    if (this.#saidInvented || this.#record(runId)) return;
+    if (this.#saidInvented || this.#ledger.find(runId)) return;
     this.#saidInvented = true;
     this.#parts.log.warning(`An app tells of runs that Flower does not know, such as ${runId}: they are passed over.`);
   }
 
   async #keepModel(written: EventData<'model_written'>): Promise<void> {
     const { layout, clock, events, log, flowerVersion } = this.#parts;
-    const record = this.#record(written.run_id);
+    const record = this.#ledger.find(written.run_id);
     if (record?.model) return;
     const savedAt = new Date(clock.now()).toISOString();
     try {
@@ -275,24 +308,9 @@ export class RunKeeper {
     }
   }
 
-  #record(runId: string): RunRecord | undefined {
-    return this.#state.runs.find(run => run.runId === runId);
+  #known(runId: string): RunRecord {
+    const record = this.#ledger.find(runId);
+    if (record) return record;
+    throw new OneFlowerError({ code: 'run-unknown', message: `There is no run ${runId}.`, fault: 'user' });
   }
-
-  #remember(runId: string, app: string, submittedBy: 'variables' | 'operator'): RunRecord {
-    const record = newRecord(runId, app, submittedBy);
-    this.#state.runs.push(record);
-    return record;
-  }
-
-  #save(): Promise<void> {
-    this.#saving = this.#saving
-      .then(() => saveRuns(this.#file, this.#state))
-      .catch((error: unknown) => this.#parts.log.error(isOneFlowerError(error) ? error.explain() : messageOf(error)));
-    return this.#saving;
-  }
-}
-
-function summaryOf({ roundsDone: _, ...summary }: RunRecord): RunSummary {
-  return summary;
 }

@@ -15,24 +15,12 @@ export function applyEvent(record: RunRecord, { event, data }: Pick<NumberedEven
   else if (event === 'round_end') {
     const { round, metrics } = data as EventData<'round_end'>;
     Object.assign(record, { round, metrics, roundsDone: Math.max(record.roundsDone, round) });
+  } else if (event === 'checkpoint_saved') {
+    record.checkpoint = Math.max(record.checkpoint ?? 0, (data as EventData<'checkpoint_saved'>).round);
   } else if (event === 'training_end') {
+    record.trained = true;
     record.metrics = { ...record.metrics, ...(data as EventData<'training_end'>).metrics };
   } else if (event === 'model_saved') record.model = true;
   else return false;
   return true;
-}
-
-/** How a run that is over has ended, by Flower's word. */
-export function endOf(subStatus: string): 'completed' | 'failed' | 'stopped' {
-  return subStatus === 'completed' || subStatus === 'stopped' ? subStatus : 'failed';
-}
-
-/**
- * Flower ends a run whose ServerApp is gone with "No heartbeat received from the task.", and one whose ServerApp was
- * shut out after a restart of the SuperLink with "Task failed with unknown error." (both seen on 1.41).
- */
-export function explainFailure(details: string, { roundsDone, rounds }: RunRecord): string {
-  if (!/no heartbeat|unknown error/i.test(details)) return details;
-  const done = rounds === null ? 'the app does not tell its rounds' : `${roundsDone} of ${rounds} rounds were done`;
-  return `The run was lost because its ServerApp ended without a word, as after a restart of the SuperLink; ${done}. Submit it again with oneflower run submit.`;
 }

@@ -1,16 +1,31 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { messageOf, OneFlowerError, type RunLogs, type RunSummary, runConfigOf } from '@oneflower/contract';
-import { removeHandedOver } from '../files.ts';
+import {
+  type CheckpointSummary,
+  OneFlowerError,
+  type RunHistory,
+  type RunLogs,
+  type RunSummary,
+  runConfigOf,
+} from '@oneflower/contract';
 import type { ControlApi } from '../flower-control/types.ts';
 import type { Guest } from '../guest.ts';
+import { checkpointsOf } from '../layout.ts';
 import type { FlowerSetting } from '../supervision/flower.ts';
+import { readApp, runConfigFrom, sourceOf } from './app.ts';
+import { checkpointSummary } from './checkpoints.ts';
 import { RunKeeper } from './keeper.ts';
 import { RunLogBook } from './logs.ts';
-import { chownAll, copyApp, submitRun } from './submit.ts';
-import { unpackArchive } from './unpack.ts';
+import type { RunSource } from './store.ts';
+import { copyApp, submitRun } from './submit.ts';
+import { assertTakesCheckpoint, Uploads } from './uploads.ts';
+
+/** A checkpoint as an operator names it: of a run, the last one unless a round is given. */
+export interface CheckpointChoice {
+  runId: string;
+  round?: number | undefined;
+}
 
 export interface RunServiceParts {
   guest: Guest;
@@ -24,15 +39,18 @@ export class RunService {
   readonly keeper: RunKeeper;
   readonly #parts: RunServiceParts;
   readonly #logs: RunLogBook;
+  readonly #uploads: Uploads;
 
-  private constructor(parts: RunServiceParts, keeper: RunKeeper) {
+  private constructor(parts: RunServiceParts, keeper: RunKeeper, uploads: Uploads) {
     this.#parts = parts;
     this.keeper = keeper;
+    this.#uploads = uploads;
     this.#logs = new RunLogBook(parts.guest.layout, parts.guest.log);
   }
 
   static async open(parts: RunServiceParts): Promise<RunService> {
     const { guest, control, onlineNodes } = parts;
+    const uploads = new Uploads(guest.layout, guest.owner, guest.log);
     const keeper = await RunKeeper.open({
       layout: guest.layout,
       clock: guest.clock,
@@ -42,39 +60,53 @@ export class RunService {
       flowerVersion: () => guest.release.version,
       control,
       onlineNodes,
-      submitUseCase: () => submitUseCase(parts),
+      checkpoints: () => checkpointsOf(guest.layout, guest.settings),
+      useCase: () => useCaseSource(guest),
+      submit: (app, source, from) => submitSource(parts, uploads, app, source, from),
+      keepUploads: needed => uploads.keepOnly(needed),
     });
-    return new RunService(parts, keeper);
+    return new RunService(parts, keeper, uploads);
   }
 
   /**
-   * Hands an uploaded app to Flower.
+   * Hands an uploaded app to Flower, which begins with a checkpoint where one is chosen.
    *
-   * @throws OneFlowerError `archive-refused`, `run-config-refused`, `run-refused`
+   * @throws OneFlowerError `archive-refused`, `run-config-refused`, `run-refused`, `run-unknown`, `checkpoint-unknown`
    */
-  async submit(archive: Readable, runConfig: readonly string[]): Promise<RunSummary> {
+  async submit(archive: Readable, runConfig: readonly string[], choice?: CheckpointChoice): Promise<RunSummary> {
     for (const pair of runConfig) assertPair(pair);
-    const { guest } = this.#parts;
-    const folder = join(guest.layout.runs, `upload-${randomBytes(6).toString('hex')}`);
-    await mkdir(folder, { mode: 0o700 });
-    try {
-      await unpackArchive(archive, folder);
-      if (guest.owner) await chownAll(folder, guest.owner);
-      const runId = await submitRun(this.#parts.flower(), guest.layout.root, folder, runConfig);
-      return await this.keeper.add(runId, await appName(folder), 'operator');
-    } finally {
-      await removeHandedOver(folder, guest.owner).catch((error: unknown) => {
-        guest.log.warning(`The uploaded app in ${folder} cannot be removed: ${messageOf(error)}.`);
+    const checkpoint = choice && (await this.keeper.checkpoint(choice.runId, choice.round));
+    return this.#uploads.take(archive, async (upload, app) => {
+      if (checkpoint) assertTakesCheckpoint(app);
+      const source = sourceOf(app, upload, runConfig);
+      const from = checkpoint ? `${checkpoint.runId}/${checkpoint.file}` : '';
+      return this.keeper.inTurn(async () => {
+        const runId = await submitSource(this.#parts, this.#uploads, app.name, source, from);
+        const begins = choice && checkpoint && { runId: choice.runId, round: checkpoint.round };
+        return this.keeper.add(runId, { app: app.name, by: 'operator', source, from: begins });
       });
-    }
+    });
+  }
+
+  /** Lets a run that has ended go on, from its last checkpoint or that of a round; see {@link RunKeeper.resume}. */
+  resume(runId: string, round: number | undefined): Promise<RunSummary> {
+    return this.keeper.resume(runId, round);
+  }
+
+  /** @throws OneFlowerError `run-unknown` */
+  async checkpoints(runId: string): Promise<CheckpointSummary[]> {
+    return (await this.keeper.checkpoints(runId)).map(checkpointSummary);
+  }
+
+  /** @throws OneFlowerError `run-unknown` */
+  history(runId: string): Promise<RunHistory> {
+    return this.keeper.history(runId);
   }
 
   /** @throws OneFlowerError `run-unknown`, `run-ended` */
   async stop(runId: string): Promise<void> {
     const run = this.#known(runId);
-    if (run.endedAt !== null) {
-      throw new OneFlowerError({ code: 'run-ended', message: `Run ${runId} has ended already.`, fault: 'user' });
-    }
+    if (run.endedAt !== null) return this.keeper.dropResume(runId);
     await this.#parts.control().stopRun(runId);
     await this.keeper.tick();
   }
@@ -97,9 +129,32 @@ export class RunService {
   }
 }
 
-async function submitUseCase({ guest, flower }: RunServiceParts): Promise<string> {
-  const app = await copyApp(guest.layout, guest.settings.FL_USE_CASE, guest.owner);
-  return submitRun(flower(), guest.layout.root, app, runConfigOf(guest.settings));
+async function useCaseSource({ layout, settings }: Guest): Promise<RunSource> {
+  const app = await readApp(join(layout.software.apps, settings.FL_USE_CASE));
+  return sourceOf(app, null, runConfigOf(settings));
+}
+
+/** @throws OneFlowerError `app-gone`, `run-refused` */
+async function submitSource(
+  { guest, flower }: RunServiceParts,
+  uploads: Uploads,
+  app: string,
+  source: RunSource,
+  from: string,
+): Promise<string> {
+  const folder = source.upload === null ? await copyApp(guest.layout, app, guest.owner) : uploads.path(source.upload);
+  if (!existsSync(folder)) throw appGone(app);
+  return submitRun(flower(), guest.layout.root, folder, runConfigFrom(source, from));
+}
+
+function appGone(app: string): OneFlowerError {
+  return new OneFlowerError({
+    code: 'app-gone',
+    message: `The app ${app} of the run is no longer kept on the SuperLink.`,
+    reason: 'Uploaded apps are kept until their run has ended, and of three that did not complete.',
+    remedy: 'Upload it again: oneflower run submit NAME DIRECTORY --from RUN.',
+    fault: 'user',
+  });
 }
 
 function assertPair(pair: string): void {
@@ -109,10 +164,4 @@ function assertPair(pair: string): void {
     message: `${JSON.stringify(pair.slice(0, 100))} is no KEY=VALUE.`,
     fault: 'user',
   });
-}
-
-/** The name that an app's pyproject.toml gives itself. */
-async function appName(folder: string): Promise<string> {
-  const text = await readFile(join(folder, 'pyproject.toml'), 'utf8').catch(() => '');
-  return /^\s*name\s*=\s*["']([^"'\n]{1,100})["']/m.exec(text)?.[1] ?? 'app';
 }

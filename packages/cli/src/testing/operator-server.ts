@@ -141,6 +141,10 @@ export function runSummary(parts: Partial<RunSummary>): RunSummary {
     endedAt: null,
     metrics: {},
     model: false,
+    continues: null,
+    continuedBy: null,
+    checkpoint: null,
+    resumes: false,
     ...parts,
   };
 }

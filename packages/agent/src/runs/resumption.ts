@@ -1,0 +1,254 @@
+import { type Clock, isOneFlowerError, messageOf, OneFlowerError } from '@oneflower/contract';
+import type { FlowerRun } from '../flower-control/types.ts';
+import type { EventHub } from '../journal/event-hub.ts';
+import type { Log } from '../log/log.ts';
+import { type Checkpoint, readCheckpoints, verifyCheckpoint } from './checkpoints.ts';
+import { continuedWords, stalledAfter } from './endings.ts';
+import type { RunLedger } from './ledger.ts';
+import { beginAt, type RunRecord, type RunSource } from './store.ts';
+
+export interface ResumptionParts {
+  clock: Clock;
+  log: Log;
+  events: EventHub;
+  onlineNodes(): number;
+  /** Nodes that must be online where the app does not say it. */
+  leastNodes(): number;
+  /** Folder of the checkpoints; undefined where there are to be none. */
+  checkpoints(): string | undefined;
+  /** Hands an app to Flower; answers the run's id. @throws OneFlowerError `app-gone`, `run-refused` */
+  submit(app: string, source: RunSource, from: string): Promise<string>;
+  /** Takes in what apps have told of a run before it was known. */
+  catchUp(runId: string): void;
+}
+
+const againMs = 30_000;
+
+/** Lets runs that were interrupted go on: the same app, the same configuration, from the last good checkpoint. */
+export class Resumption {
+  readonly #parts: ResumptionParts;
+  readonly #ledger: RunLedger;
+  #nextTry = 0;
+  #refusal: string | undefined;
+
+  constructor(parts: ResumptionParts, ledger: RunLedger) {
+    this.#parts = parts;
+    this.#ledger = ledger;
+  }
+
+  /** What an interrupted run waits for, as a sentence; null when there is none. */
+  waitingFor(): string | null {
+    const record = this.#due();
+    if (!record) return null;
+    if (this.#refusal !== undefined) return this.#refusal;
+    const [least, online] = [this.#leastNodes(record), this.#parts.onlineNodes()];
+    if (online >= least) return `Run ${record.runId} was interrupted and is about to go on.`;
+    return `Run ${record.runId} was interrupted and goes on once ${least} SuperNodes are online; ${online} are.`;
+  }
+
+  async resumeWhenDue(): Promise<void> {
+    const { clock, onlineNodes, log } = this.#parts;
+    const record = this.#due();
+    if (record?.resume !== 'due' || clock.now() < this.#nextTry) return;
+    if (onlineNodes() < this.#leastNodes(record)) return;
+    try {
+      await this.#resume(record, await this.#lastGood(record));
+      this.#refusal = undefined;
+    } catch (error) {
+      const words = isOneFlowerError(error) ? error.explain() : messageOf(error);
+      if (isOneFlowerError(error) && error.code === 'app-gone') return this.#giveUp(record, words);
+      // Flower may have it all the same: the next look at its list tells before anything is submitted again.
+      this.#nextTry = clock.now() + againMs;
+      await this.#ledger.save();
+      if (this.#refusal !== words) log.error(`Run ${record.runId} cannot go on at present: ${words}`);
+      this.#refusal = words;
+    }
+  }
+
+  /**
+   * Lets a run that has ended go on, on an operator's word.
+   *
+   * @throws OneFlowerError `run-not-resumable`, `checkpoint-unknown`, `checkpoint-damaged`, `app-gone`, `run-refused`
+   */
+  async byHand(record: RunRecord, round: number | undefined): Promise<RunRecord> {
+    assertResumable(record, round);
+    if (this.#ledger.runs.some(({ resume }) => resume === 'submitting'))
+      throw notResumable(record, 'another one is just being resumed, so try again in a few seconds');
+    const checkpoint = round === undefined ? await this.#lastGood(record) : await this.find(record, round);
+    // Whoever looks after it has seen to what stalled it.
+    record.stalled = 0;
+    record.resumeByHand = true;
+    return this.#resume(record, checkpoint);
+  }
+
+  /** An operator does not want an interrupted run to go on. */
+  async drop(record: RunRecord): Promise<void> {
+    const details = `${record.details} It was stopped before that.`;
+    Object.assign(record, { resume: 'none', status: 'stopped', details });
+    await this.#ledger.save();
+    const { runId, roundsDone } = record;
+    this.#parts.events.emit('run_ended', { run_id: runId, status: 'stopped', details, rounds_done: roundsDone });
+  }
+
+  /**
+   * A checkpoint of a run or of those that it continues.
+   *
+   * @throws OneFlowerError `checkpoint-unknown`, `checkpoint-damaged`
+   */
+  async find(record: RunRecord, round: number): Promise<Checkpoint> {
+    const all = await this.checkpointsOf(record);
+    const found = all.find(checkpoint => checkpoint.round === round);
+    const folder = this.#parts.checkpoints();
+    if (!found || folder === undefined) throw unknownCheckpoint(record.runId, round, all);
+    await verifyCheckpoint(folder, found);
+    return found;
+  }
+
+  /** The last checkpoint of a run. @throws OneFlowerError `checkpoint-unknown` when it has none that is sound. */
+  async last(record: RunRecord): Promise<Checkpoint> {
+    const checkpoint = await this.#lastGood(record);
+    if (!checkpoint) throw unknownCheckpoint(record.runId, undefined, []);
+    return checkpoint;
+  }
+
+  /** All checkpoints that belong to a run, first round first. Of a round that several have, that of the latest run. */
+  async checkpointsOf(record: RunRecord): Promise<Checkpoint[]> {
+    const folder = this.#parts.checkpoints();
+    if (folder === undefined) return [];
+    const rounds = new Map<number, Checkpoint>();
+    let most = Number.POSITIVE_INFINITY;
+    for (const [runId, resumedFrom] of this.#places(record)) {
+      for (const checkpoint of await readCheckpoints(folder, runId)) {
+        if (checkpoint.round <= most && !rounds.has(checkpoint.round)) rounds.set(checkpoint.round, checkpoint);
+      }
+      // Of a run that was gone back in, what came after that round belongs to another training.
+      most = Math.min(most, resumedFrom ?? -1);
+    }
+    return [...rounds.values()].sort((a, b) => a.round - b.round);
+  }
+
+  /** A resumption had no good end: if Flower has a run of the app that was not there before, that is it. */
+  async adoptInterrupted(runs: readonly FlowerRun[]): Promise<void> {
+    const record = this.#ledger.runs.find(({ resume }) => resume === 'submitting');
+    if (!record) return;
+    const known = new Set(this.#ledger.state.resumedBefore);
+    const adopted = runs.find(
+      ({ runId, fabId }) => fabId === record.fabId && !known.has(runId) && !this.#ledger.find(runId)?.app,
+    );
+    record.resume = record.resumeByHand ? 'none' : 'due';
+    if (adopted) await this.#link(record, adopted.runId);
+    else await this.#ledger.save();
+  }
+
+  #due(): RunRecord | undefined {
+    return this.#ledger.runs.find(({ resume }) => resume !== 'none');
+  }
+
+  #leastNodes({ source }: RunRecord): number {
+    return source?.leastNodes ?? this.#parts.leastNodes();
+  }
+
+  async #resume(record: RunRecord, checkpoint: Checkpoint | undefined): Promise<RunRecord> {
+    const { source } = record;
+    if (source === null) throw notResumable(record, 'it was not submitted through OneFlower');
+    const { state } = this.#ledger;
+    record.resume = 'submitting';
+    record.resumeRound = checkpoint?.round ?? 0;
+    state.resumedBefore = state.runs.map(({ runId }) => runId);
+    try {
+      // Not on disk, it would be submitted twice after a crash.
+      await this.#ledger.saveNow();
+      const from = checkpoint ? `${checkpoint.runId}/${checkpoint.file}` : '';
+      const runId = await this.#parts.submit(record.app, source, from);
+      return await this.#link(record, runId);
+    } catch (error) {
+      if (isOneFlowerError(error) && error.code === 'app-gone') record.resume = 'none';
+      throw error;
+    }
+  }
+
+  async #link(record: RunRecord, runId: string): Promise<RunRecord> {
+    const { resumeRound: round, app, submittedBy, source } = record;
+    const known = this.#ledger.find(runId);
+    const next = known ?? this.#ledger.remember(runId, app, submittedBy);
+    const stalled = record.status === 'failed' ? stalledAfter(record) : 0;
+    Object.assign(next, {
+      app,
+      submittedBy,
+      source,
+      fabId: record.fabId,
+      rounds: next.rounds ?? record.rounds,
+      stalled,
+    });
+    beginAt(next, record.runId, round);
+    const details = record.status === 'failed' ? continuedWords(record, round, runId) : record.details;
+    Object.assign(record, { resume: 'none', resumeByHand: false, continuedBy: runId, details });
+    if (!known) this.#parts.catchUp(runId);
+    await this.#ledger.save();
+    this.#parts.events.emit('run_resumed', { run_id: runId, continues: record.runId, round });
+    return next;
+  }
+
+  #giveUp(record: RunRecord, words: string): Promise<void> {
+    record.resume = 'none';
+    record.details = words;
+    this.#parts.log.error(words);
+    return this.#ledger.save();
+  }
+
+  async #lastGood(record: RunRecord): Promise<Checkpoint | undefined> {
+    const folder = this.#parts.checkpoints();
+    if (folder === undefined) return undefined;
+    for (const checkpoint of (await this.checkpointsOf(record)).toReversed()) {
+      try {
+        await verifyCheckpoint(folder, checkpoint);
+        return checkpoint;
+      } catch (error) {
+        this.#parts.log.warning(isOneFlowerError(error) ? error.message : messageOf(error));
+      }
+    }
+    return undefined;
+  }
+
+  /** Runs whose folders hold a run's checkpoints, each with the round that it began with. */
+  #places(record: RunRecord): [string, number | null][] {
+    const chain = this.#ledger.chain(record);
+    const places = chain.map(({ runId, resumedFrom }): [string, number | null] => [runId, resumedFrom]);
+    // A run of an earlier VM is known by its checkpoints only.
+    const before = chain.at(-1)?.continues;
+    return before ? [...places, [before, null]] : places;
+  }
+}
+
+function assertResumable(record: RunRecord, round: number | undefined): void {
+  if (record.endedAt === null) throw notResumable(record, 'it has not ended');
+  if (record.resume !== 'none') throw notResumable(record, 'it is about to go on by itself');
+  if (record.source?.resumable === 'undeclared')
+    throw notResumable(record, 'its app does not declare resume-from under [tool.flwr.app.config]');
+  if (round !== undefined) return;
+  if (record.continuedBy !== null) throw notResumable(record, `run ${record.continuedBy} goes on in its place`);
+  if (record.status === 'completed') throw notResumable(record, 'it has done all of its rounds');
+}
+
+function notResumable({ runId }: RunRecord, why: string): OneFlowerError {
+  return new OneFlowerError({
+    code: 'run-not-resumable',
+    message: `Run ${runId} is not resumed: ${why}.`,
+    remedy: `Begin another run with its model by oneflower run submit NAME DIRECTORY --from ${runId}.`,
+    fault: 'user',
+  });
+}
+
+function unknownCheckpoint(runId: string, round: number | undefined, all: readonly Checkpoint[]): OneFlowerError {
+  const rounds = all.map(checkpoint => checkpoint.round);
+  return new OneFlowerError({
+    code: 'checkpoint-unknown',
+    message:
+      round === undefined
+        ? `Run ${runId} has no checkpoint that can be used.`
+        : `Run ${runId} has no checkpoint of round ${round}.`,
+    ...(rounds.length > 0 ? { reason: `There are those of the rounds ${rounds.join(', ')}.` } : {}),
+    remedy: 'See oneflower run checkpoints.',
+    fault: 'user',
+  });
+}
