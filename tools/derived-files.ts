@@ -11,6 +11,7 @@ const derivedFiles: Record<string, (present: string) => string> = {
   'docs/minicloud-coverage.md': renderCoveragePage,
   'docs/variables.md': renderVariablesPage,
   'flower/apps/anomaly-detection/pyproject.toml': renderAppConfig('anomaly-detection'),
+  'flower/apps/llm-fine-tuning/pyproject.toml': renderAppConfig('llm-fine-tuning'),
   'flower/apps/image-classification/pyproject.toml': renderAppConfig('image-classification'),
   'flower/tests/events.schema.json': renderEventSchema,
 };
