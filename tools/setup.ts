@@ -1,10 +1,11 @@
 import { join } from 'node:path';
-import { homeFolder } from '@oneflower/control';
 import {
-  checkout,
   ensureEnvironment,
   ensureSoftware,
-  findPython,
+  environments,
+  flowerSources,
+  ownEnvironments,
+  pythonOfEnvironments,
   type Software,
 } from '../packages/cli/src/runtime/index.ts';
 import { ensureSystemPackages } from './system-packages.ts';
@@ -32,11 +33,16 @@ export interface TestSetUp {
 export async function setUpTests(): Promise<TestSetUp> {
   await ensureSystemPackages({ forTests: true });
   const software = await ensureSoftware(say);
-  const flower = join(checkout, 'flower');
+  const { sklearn } = environments;
   const environment = await ensureEnvironment({
-    folder: join(homeFolder(), 'software', 'environments'),
-    python: await findPython({ path: process.env.PATH ?? '', forOtherUser: process.getuid?.() === 0 }),
-    lockFiles: [join(flower, 'requirements.lock'), join(flower, 'requirements-dev.lock')],
+    folder: ownEnvironments(),
+    python: await pythonOfEnvironments(),
+    contents: {
+      ...sklearn,
+      title: 'Flower with the test tools',
+      lockFiles: [...sklearn.lockFiles, join(flowerSources, 'requirements-dev.lock')],
+      megabytes: { download: 200, unpacked: 640 },
+    },
     notify: say,
   });
   const python = join(environment, 'bin', 'python');

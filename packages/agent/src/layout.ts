@@ -27,7 +27,7 @@ export interface Layout {
   nodeKey: string;
   authorizedKeys: string;
   /** Read-only, not under root. */
-  software: { versions: string; python: string; apps: string };
+  software: { versions: string; python: string; apps: string; bundled: string };
 }
 
 /** The layout of a guest whose file system starts at `root` (`/` in a VM); `releases` stands for its `versions`. */
@@ -54,7 +54,12 @@ export function layoutOf(root: string, software: string, releases?: string): Lay
     versions: releases === undefined ? join(state, 'versions') : resolve(releases),
     nodeKey: join(flower, 'certs/node.key'),
     authorizedKeys: join(base, 'root/.ssh/authorized_keys'),
-    software: { versions: join(baked, 'versions'), python: join(baked, 'python'), apps: join(baked, 'apps') },
+    software: {
+      versions: join(baked, 'versions'),
+      python: join(baked, 'python'),
+      apps: join(baked, 'apps'),
+      bundled: join(baked, 'bundled'),
+    },
   };
 }
 

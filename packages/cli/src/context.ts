@@ -1,4 +1,4 @@
-import type { Clock } from '@oneflower/contract';
+import type { Clock, Framework } from '@oneflower/contract';
 import type { Environment } from '@oneflower/control';
 import type { Notify as SoftwareNotify } from './runtime/index.ts';
 
@@ -31,6 +31,8 @@ export interface CliContext {
   signal: AbortSignal;
   /** Brings together what guests of the embedded cloud run. */
   ensureSoftware(notify: SoftwareNotify): Promise<GuestSoftware>;
+  /** Sees to it that guests with a software folder find the Python environment of a framework. */
+  ensureFramework(framework: Framework, software: string, notify: SoftwareNotify): Promise<void>;
   /** An interpreter that can carry Flower; throws when there is none. */
   findPython(): Promise<{ file: string; release: string }>;
 }

@@ -47,6 +47,10 @@ const surroundings: Surroundings = {
     const { ensureSoftware } = await import('./runtime/index.ts');
     return ensureSoftware(notify);
   },
+  async ensureFramework(framework, software, notify) {
+    const { ensureFramework } = await import('./runtime/index.ts');
+    return ensureFramework(framework, software, notify);
+  },
   async findPython() {
     const { findPython } = await import('./runtime/index.ts');
     return findPython({ path: process.env.PATH ?? '', forOtherUser: process.getuid?.() === 0 });

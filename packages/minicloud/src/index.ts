@@ -4,6 +4,7 @@ export { seedNames } from './cloud/seed.ts';
 export { type Cloud, type CloudOptions, openCloud } from './cloud.ts';
 export type { DaemonConfig } from './daemon/config.ts';
 export {
+  agentCommandOf,
   type DaemonProgress,
   type DaemonStatus,
   type DaemonSurroundings,

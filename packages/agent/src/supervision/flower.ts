@@ -117,6 +117,7 @@ export function flowerEnvironment({ layout, settings, bin }: FlowerSetting): Rec
     ONEFLOWER_EVENTS: layout.appEvents,
     ONEFLOWER_MODELS: layout.appModels,
     ONEFLOWER_DATA: layout.data,
+    ONEFLOWER_BUNDLED: layout.software.bundled,
     ...(checkpoints === undefined ? {} : { ONEFLOWER_CHECKPOINTS: checkpoints }),
   };
 }

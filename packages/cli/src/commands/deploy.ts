@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Framework } from '@oneflower/contract';
 import type { Cloud, DeployRequest, GivenValues } from '@oneflower/control';
 import { openCloud } from '../command/access.ts';
 import { isSet, listOption, textOption, wholeNumber } from '../command/options.ts';
 import type { CommandInput, CommandResult, CommandSpec } from '../command/spec.ts';
 import { reportProgress } from '../output/report-progress.ts';
 import { formatDuration, formatMetrics } from '../output/text.ts';
+import { isEmbeddedHere, prepareFramework } from './cloud/framework.ts';
 
 export const deploy: CommandSpec = {
   name: 'deploy',
@@ -78,13 +80,17 @@ async function deployNow(input: CommandInput, request: DeployRequest): Promise<C
   const { context, reporter } = input;
   // What is wrong with the request is said before any cloud is asked.
   planService({ ...request, operatorTokenHash: '' });
+  const cloud = await openCloud(input);
+  const embedded = await isEmbeddedHere(input, cloud.access.endpoint);
   const result = await deployService(
     {
-      cloud: await openCloud(input),
+      cloud,
       home: homeFolder(context.environment),
       clock: context.clock,
       signal: context.signal,
       notify: progress => reportProgress(reporter, progress),
+      // The image of a real cloud has its framework in it.
+      prepare: embedded ? settings => prepareFramework(input, settings.ML_FRAMEWORK as Framework) : undefined,
     },
     request,
   );

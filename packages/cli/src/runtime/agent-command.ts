@@ -22,3 +22,9 @@ export function agentCommand({ software, agentBundle, releases, flowerUser }: So
   const args = [...memoryFlags, agentBundle, ...own];
   return { file: process.execPath, args, env };
 }
+
+/** The software folder of guests that are started by a command of {@link agentCommand}. */
+export function softwareOf({ args }: Pick<AgentCommand, 'args'>): string | undefined {
+  const flag = args.indexOf('--software');
+  return flag === -1 ? undefined : args[flag + 1];
+}

@@ -6,15 +6,14 @@ import { join, relative } from 'node:path';
 import { defaultFlowerVersion } from '@oneflower/contract';
 import { homeFolder } from '@oneflower/control';
 import { bundleAgent } from './bundle.ts';
+import { ensureBundled } from './bundled.ts';
+import { flowerSources } from './checkout.ts';
 import { ensureEnvironment, type Notify } from './environment.ts';
-import { findPython } from './python.ts';
-
-/** The checkout that this file lies in. */
-export const checkout = join(import.meta.dirname, '..', '..', '..', '..');
+import { environments, linkFrameworks, ownEnvironments, pythonOfEnvironments } from './frameworks.ts';
 
 /** What a guest of the embedded cloud runs. */
 export interface Software {
-  /** Folder with `versions/`, `python/` and `apps/`: the agent's `--software`. */
+  /** Folder with `versions/`, `python/`, `apps/` and `bundled/`: the agent's `--software`. */
   software: string;
   /** The agent as one file. */
   agentBundle: string;
@@ -25,27 +24,25 @@ export interface Software {
 }
 
 /**
- * Brings together what guests run: the locked Flower environment, our Python package, the apps and the agent.
+ * Brings together what guests run: the locked Flower environment, our Python package, the apps with the data sets that
+ * come with them, and the agent. Environments of other frameworks are linked where this machine has them already.
  * It goes into a folder named after its content, outside the checkout, so that a running cloud never sees a half
  * edited file and an unprivileged user can read it. A folder that ONEFLOWER_SOFTWARE names is taken as it is.
- * @throws OneFlowerError `python-missing`, `python-packages`.
+ * @throws OneFlowerError `python-missing`, `python-packages`, `disk-space`.
  */
 export async function ensureSoftware(notify: Notify): Promise<Software> {
   if (process.env.ONEFLOWER_SOFTWARE) return softwareIn(process.env.ONEFLOWER_SOFTWARE);
-  const asRoot = process.getuid?.() === 0;
-  const python = await findPython({ path: process.env.PATH ?? '', forOtherUser: asRoot });
+  const python = await pythonOfEnvironments();
   const folder = join(homeFolder(), 'software');
-  const flower = join(checkout, 'flower');
-  const environment = await ensureEnvironment({
-    folder: join(folder, 'environments'),
-    python,
-    lockFiles: [join(flower, 'requirements.lock')],
-    notify,
-  });
+  const contents = environments.sklearn;
+  const environment = await ensureEnvironment({ folder: ownEnvironments(), python, contents, notify });
+  const bundled = await ensureBundled(join(folder, 'bundled'));
   const bundle = await bundleAgent(notify);
-  const parts = [join(flower, 'src'), join(flower, 'apps'), bundle];
-  const software = join(folder, await contentName(environment, parts));
-  if (!existsSync(software)) await assemble(software, { environment, flower, bundle });
+  const locks = Object.values(environments).flatMap(({ lockFiles }) => lockFiles);
+  const parts = [join(flowerSources, 'src'), join(flowerSources, 'apps'), bundle, ...locks];
+  const software = join(folder, await contentName([environment, bundled], parts));
+  if (!existsSync(software)) await assemble(software, { environment, bundled, bundle });
+  await linkFrameworks(software, python, notify);
   return softwareIn(software);
 }
 
@@ -62,20 +59,24 @@ async function releasesFor(software: string): Promise<string> {
   return join(homeFolder(), 'software', 'releases', name);
 }
 
-async function assemble(target: string, parts: { environment: string; flower: string; bundle: string }): Promise<void> {
+async function assemble(
+  target: string,
+  parts: { environment: string; bundled: string; bundle: string },
+): Promise<void> {
   const draft = `${target}.new-${process.pid}`;
   await mkdir(join(draft, 'versions'), { recursive: true, mode: 0o755 });
   const filter = (source: string) => !/(__pycache__|\.pyc$|_cache$)/.test(source);
-  await cp(join(parts.flower, 'src'), join(draft, 'python'), { recursive: true, filter });
-  await cp(join(parts.flower, 'apps'), join(draft, 'apps'), { recursive: true, filter });
+  await cp(join(flowerSources, 'src'), join(draft, 'python'), { recursive: true, filter });
+  await cp(join(flowerSources, 'apps'), join(draft, 'apps'), { recursive: true, filter });
   await cp(parts.bundle, join(draft, 'agent.mjs'));
   await symlink(parts.environment, join(draft, 'versions', defaultFlowerVersion));
+  await symlink(parts.bundled, join(draft, 'bundled'));
   await rm(target, { recursive: true, force: true });
   await rename(draft, target);
 }
 
-async function contentName(environment: string, paths: string[]): Promise<string> {
-  const hash = createHash('sha256').update(environment);
+async function contentName(folders: string[], paths: string[]): Promise<string> {
+  const hash = createHash('sha256').update(folders.join('\n'));
   for (const path of paths) {
     for (const file of await filesUnder(path)) hash.update(relative(path, file)).update(await readFile(file));
   }

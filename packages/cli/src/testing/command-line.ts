@@ -17,6 +17,7 @@ export interface CommandLine {
   clock?: Clock;
   signal?: AbortSignal;
   terminal?: boolean;
+  ensureFramework?: Surroundings['ensureFramework'];
   /** Sees stderr as it grows. */
   onStderr?: (all: string) => void;
 }
@@ -47,6 +48,7 @@ export async function runCommandLine(line: CommandLine, ...words: string[]): Pro
     clock: line.clock ?? systemClock,
     signal: line.signal ?? new AbortController().signal,
     ensureSoftware: () => Promise.reject(new Error('Nothing here needs software.')),
+    ensureFramework: line.ensureFramework ?? (() => Promise.reject(new Error('Nothing here needs a framework.'))),
     findPython: () => Promise.resolve({ file: '/usr/bin/python3', release: '3.11' }),
   };
   const code = await runCli(words, surroundings);

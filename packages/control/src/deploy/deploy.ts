@@ -1,4 +1,12 @@
-import { type Clock, isOneFlowerError, messageOf, OneFlowerError, type RunSummary, sleep } from '@oneflower/contract';
+import {
+  type Clock,
+  isOneFlowerError,
+  messageOf,
+  OneFlowerError,
+  type RunSummary,
+  type Settings,
+  sleep,
+} from '@oneflower/contract';
 import { isUnreachable } from '@oneflower/opennebula';
 import type { Cloud } from '../cloud.ts';
 import type { Notify } from '../notify.ts';
@@ -18,6 +26,8 @@ export interface DeployContext {
   clock: Clock;
   notify: Notify;
   signal?: AbortSignal | undefined;
+  /** Readies what the VMs will need outside the cloud; called when nothing is in the way and nothing was made yet. */
+  prepare?: ((settings: Settings) => Promise<void>) | undefined;
 }
 
 export interface DeployRequest extends CardinalityRequest, ResourceRequest {
@@ -71,6 +81,7 @@ async function create(
   const place = { home, cloudKey: cloud.access.key };
   await refuseTakenName(cloud, plan.name);
   const resources = await findResources(cloud, request);
+  await context.prepare?.(plan.settings);
   const registration = { cloud, notify, made };
   const vmTemplates = await registerVmTemplates(registration, plan, resources);
   const template = plan.serviceTemplate({ vmTemplates, networkId: resources.network.id });

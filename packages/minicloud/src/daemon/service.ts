@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type Clock, sleep, systemClock } from '@oneflower/contract';
 import { type CloudFiles, cloudFiles, prepareDirectory } from '../cloud/files.ts';
 import { blockOf, type CloudEndpoints, isTaken, probePort, readBlock, stockPorts } from '../cloud/front-end.ts';
-import { createProcessDriver } from '../drivers/process/driver.ts';
+import { type AgentCommand, createProcessDriver } from '../drivers/process/index.ts';
 import { linuxProcesses, type ProcessTable } from '../drivers/process/proc.ts';
 import { type DaemonConfig, readConfig, writeConfig } from './config.ts';
 import { alreadyRunning, failureOf, inUse, notStarted, silent } from './failures.ts';
@@ -98,6 +98,14 @@ export async function daemonStatus(options: DaemonSurroundings & { directory: st
   const { pid, since, endpoints } = known.identity;
   const answering = await Promise.all(serversOf(endpoints).map(({ url }) => answers(url)));
   return { state: 'running', pid, since, endpoints, answers: answering.every(Boolean) };
+}
+
+/** What guests of a directory's cloud are started with; undefined with the dummy driver, or before the first start. */
+export function agentCommandOf(options: { directory: string }): AgentCommand | undefined {
+  const config = readConfig(cloudFiles(options.directory));
+  if (config?.driver !== 'process') return undefined;
+  const { env, ...command } = config.agentCommand;
+  return env ? { ...command, env } : command;
 }
 
 /** Ends the background service; one that does not run is no error. A service that hangs is killed, its state survives that. */
