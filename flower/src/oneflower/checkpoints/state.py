@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from flwr.app import ArrayRecord
-from flwr.serverapp import strategy as flower
 from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
@@ -120,15 +119,8 @@ _ABSENT = object()
 
 def _listed(strategy: Strategy) -> list[str]:
     """Attributes with state of a strategy of Flower's, or of a class made from one."""
-    names: list[str] = []
-    for base, attributes in _KNOWN_STATE.items():
-        if isinstance(strategy, getattr(flower, base, _Never)):
-            names += [name for name in attributes if name not in names]
-    return names
-
-
-class _Never:
-    """Stands for a strategy that this release of Flower does not have."""
+    bases = [base.__name__ for base in type(strategy).__mro__ if base.__module__.startswith("flwr.")]
+    return [name for base in bases for name in _KNOWN_STATE.get(base, ())]
 
 
 def _unlisted(strategy: Strategy) -> dict[str, object]:
