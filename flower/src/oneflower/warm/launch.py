@@ -16,9 +16,10 @@ from pathlib import Path
 
 from oneflower.log import logger
 from oneflower.warm import servers, wire
+from oneflower.warm.internals import UnknownFlowerError
 from oneflower.warm.keeper import ZygoteKeeper, start_zygote
 from oneflower.warm.modules import PROGRAMS
-from oneflower.warm.plain import BIN, run_plain, tell_cold
+from oneflower.warm.plain import BIN, forget_told, run_plain, tell_cold
 
 # Where Flower's packages say that these programs begin.
 ENTRIES = {
@@ -41,8 +42,11 @@ def main(program: str) -> None:
     if app is not None:
         os.environ[wire.PROGRAM_VARIABLE] = app
     try:
-        prepare(program, _folder())
-    except (servers.UnknownFlowerError, OSError) as error:
+        folder = _folder()
+        if app is not None:
+            forget_told(folder)
+        prepare(program, folder)
+    except (UnknownFlowerError, OSError) as error:
         logger.warning("%s runs as it is: %s", program, error)
         tell_cold(program, str(error))
     entry()
@@ -71,7 +75,10 @@ def _look_after_zygote(folder: Path) -> Callable[[], None]:
 
 
 def _folder() -> Path:
-    """The folder of this process tree's sockets; the first process of the tree makes it."""
+    """The folder of this process tree's sockets; the first process of the tree makes it, unless it was given one."""
+    given = os.environ.get(wire.FOLDER_VARIABLE, "")
+    if given:
+        Path(given).mkdir(mode=0o700, exist_ok=True)
     inherited = wire.warm_folder()
     if inherited is not None:
         return inherited

@@ -17,17 +17,18 @@ class Program:
     modules: tuple[str, ...]
 
 
-# Flower imports its message serialisation and the rest of an app's way only when an app runs.
+# What Flower's runners import only on their way: the HTTP client's parts, and the names of files in an archive.
+AT_RUN_TIME = ("h11", "httpcore", "encodings.cp437")
 PROGRAMS: Mapping[str, Program] = {
     "flwr-clientapp": Program(
         "flwr.supernode.cli.flwr_clientapp",
         "flwr_clientapp",
-        ("flwr.clientapp", "numpy", "oneflower.data", "oneflower.events"),
+        (*AT_RUN_TIME, "flwr.clientapp", "numpy", "oneflower.data", "oneflower.events", "oneflower.settings"),
     ),
     "flwr-serverapp": Program(
         "flwr.superlink.cli.flwr_serverapp",
         "flwr_serverapp",
-        ("flwr.serverapp", "flwr.serverapp.strategy", "numpy", "oneflower.server"),
+        (*AT_RUN_TIME, "flwr.serverapp", "flwr.serverapp.strategy", "numpy", "oneflower.server", "oneflower.rows"),
     ),
 }
 # Importing touches no device: that is left to the apps, one process for each message.

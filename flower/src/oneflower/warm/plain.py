@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from oneflower.warm import wire
 
+TOLD_PREFIX = "cold-"
 BIN = Path(__file__).resolve().parent / "bin"
 
 
@@ -33,11 +34,17 @@ def run_plain(program: str, reason: str | None = None) -> NoReturn:
     os.execv(path, [path, *sys.argv[1:]])  # noqa: S606
 
 
+def forget_told(folder: Path) -> None:
+    """A server that starts again says again what its apps do not start warm for."""
+    for mark in folder.glob(f"{TOLD_PREFIX}*"):
+        mark.unlink(missing_ok=True)
+
+
 def tell_cold(program: str, reason: str) -> None:
     """Say why a program does not start warm, unless that was said before."""
     folder = wire.warm_folder()
     if folder is not None:
-        mark = folder / f"cold-{zlib.crc32(f'{program} {reason}'.encode()):08x}"
+        mark = folder / f"{TOLD_PREFIX}{zlib.crc32(f'{program} {reason}'.encode()):08x}"
         with contextlib.suppress(OSError):
             try:
                 os.close(os.open(mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))

@@ -1,74 +1,68 @@
-"""Shorter waits in Flower's own servers and in the ServerApp, put into the memory of one process.
+"""Shorter waits in Flower's servers, put into the memory of one process. Flower's files stay as they are."""
 
-Only where Flower is known to look as expected: of a release that was read, with the names and the numbers that are
-replaced. Flower's files stay as they are.
-"""
-
-import importlib
 import socket
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import CodeType, ModuleType
 from typing import Any
 
 from oneflower.warm import wire
-from oneflower.warm.waits import Pace, PacedTime, UploadedLogs, Wakeable
+from oneflower.warm.internals import check_release, expect_time, function_of, module_of, pulls_of_objects, type_of
+from oneflower.warm.waits import Pace, PacedTime, Wakeable
 
-# Releases whose waits were read.
-KNOWN_RELEASES = ("1.41.", "1.42.")
 SUPERNODE = "flwr.supernode.start_client_internal"
+SUPERNODE_HANDLERS = "flwr.supernode.servicer.runtime.runtime_handlers"
 SUPEREXEC = "flwr.supercore.superexec.run_superexec"
-GRID = "flwr.superlink.grid.http_grid"
-LOGGER = "flwr.supercore.logger"
 STATES = (
     ("flwr.server.superlink.linkstate.sql_linkstate", "SqlLinkState"),
     ("flwr.server.superlink.linkstate.in_memory_linkstate", "InMemoryLinkState"),
 )
 
 # Seconds, of the waits in a round: for the next message (asks the SuperLink), for the reply of the node's own app (a
-# look into memory), for the next task of an app (asks on loopback), for replies of nodes (asks on loopback).
+# look into memory), and for the next task of an app (asks on loopback, where nobody wakes it).
 NEXT_MESSAGE = 0.1
 OWN_REPLY = 0.02
-NEXT_TASK = 0.05
-REPLIES = 0.1
-
-
-class UnknownFlowerError(Exception):
-    """Flower is not as it was when its waits were read."""
-
-
-def check_release() -> None:
-    """:raises UnknownFlowerError: another release than those that were read."""
-    version = str(getattr(_module("flwr.supercore.version"), "package_version", ""))
-    if not version.startswith(KNOWN_RELEASES):
-        raise UnknownFlowerError(f"the waits of Flower {version} are not known")
+NEXT_TASK = 0.1
 
 
 def shorten_supernode(folder: Path) -> None:
     """The SuperNode's waits for messages and for replies; it wakes its SuperExec for a message.
 
+    Flower makes an app's task before the message that it is for is there whole. An app that starts at once would
+    find it missing, so that the task is handed out when the message is complete.
+
     :raises UnknownFlowerError: nothing was changed.
     """
     check_release()
-    module = _module(SUPERNODE)
-    pull = _function(module, "_pull_and_store_message", ())
-    _function(module, "start_client_internal", (3,))
-    _function(module, "_push_messages", (0.5,))
-    _expect_time(module)
+    module, handlers = module_of(SUPERNODE), module_of(SUPERNODE_HANDLERS)
+    pull = function_of(module, "_pull_and_store_message")
+    acquire = function_of(handlers, "acquire_task")
+    function_of(module, "start_client_internal", (3,))
+    function_of(module, "_push_messages", (0.5,))
+    nothing = type_of(handlers, "AcquireTaskResponse")
+    expect_time(module)
+    shorten_pulls = pulls_of_objects()
     messages, replies = Pace(NEXT_MESSAGE), Pace(OWN_REPLY)
+    taking_in = threading.Event()
     wake = waker(folder)
 
     def pull_and_note(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - Flower's own signature
         began = time.monotonic()
-        run = pull(*args, **named)
+        taking_in.set()
+        try:
+            run = pull(*args, **named)
+        finally:
+            taking_in.clear()
         if run is None:
             messages.asked(time.monotonic() - began)
         else:
             replies.stir()
             wake()
         return run
+
+    def acquire_complete(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - Flower's own signature
+        return nothing() if taking_in.is_set() else acquire(*args, **named)
 
     def sleep(seconds: float) -> None:
         if seconds < 1:
@@ -77,7 +71,9 @@ def shorten_supernode(folder: Path) -> None:
         else:
             time.sleep(messages.wait(seconds))
 
+    shorten_pulls()
     module._pull_and_store_message = pull_and_note  # type: ignore[attr-defined]
+    handlers.acquire_task = acquire_complete  # type: ignore[attr-defined]
     module.time = PacedTime(sleep)  # type: ignore[attr-defined]
 
 
@@ -87,12 +83,12 @@ def shorten_superexec(folder: Path, between: Callable[[], None]) -> None:
     :raises UnknownFlowerError: nothing was changed.
     """
     check_release()
-    module = _module(SUPEREXEC)
-    launched = _function(module, "_handle_launch_result", ())
-    _function(module, "run_superexec", ())
-    _expect_time(module)
+    module = module_of(SUPEREXEC)
+    launched = function_of(module, "_handle_launch_result")
+    function_of(module, "run_superexec")
+    expect_time(module)
     pace = Pace(NEXT_TASK)
-    waiting = Wakeable(_wake_receiver(folder))
+    waiting = Wakeable(_wake_receiver(folder), pace)
 
     def note_launch(*args: Any, **named: Any) -> None:  # noqa: ANN401 - Flower's own signature
         pace.stir()
@@ -100,8 +96,7 @@ def shorten_superexec(folder: Path, between: Callable[[], None]) -> None:
 
     def sleep(seconds: float) -> None:
         between()
-        if waiting.sleep(pace.wait(seconds)):
-            pace.stir()
+        waiting.sleep(seconds)
 
     module._handle_launch_result = note_launch  # type: ignore[attr-defined]
     module.time = PacedTime(sleep)  # type: ignore[attr-defined]
@@ -113,43 +108,19 @@ def shorten_superlink(folder: Path) -> None:
     :raises UnknownFlowerError: nothing was changed.
     """
     check_release()
+    states = [(kind, function_of(kind, "create_run")) for kind in (getattr(module_of(m), n, None) for m, n in STATES)]
     wake = waker(folder)
-    states = [getattr(_module(module), name, None) for module, name in STATES]
-    for state in states:
-        _function(state, "create_run", ())
-    for state in states:
-        _after(state, "create_run", wake)
+    for kind, create in states:
+        kind.create_run = _followed_by(create, wake)  # type: ignore[union-attr]
 
 
-def shorten_app(program: str) -> None:
-    """The waits of a ServerApp for replies and for its last log lines; another program has none.
+def _followed_by(inner: Callable[..., Any], then: Callable[[], None]) -> Callable[..., Any]:
+    def call(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - Flower's own signature
+        result = inner(*args, **named)
+        then()
+        return result
 
-    A Flower that is not known keeps its own.
-    """
-    if program != "flwr-serverapp":
-        return
-    try:
-        check_release()
-        grid, logger = _module(GRID), _module(LOGGER)
-        kind = getattr(grid, "HttpGrid", None)
-        _function(kind, "send_and_receive", (3,))
-        push = _function(kind, "push_messages", ())
-        _function(logger, "flush_logs", (1,))
-        _function(logger, "_log_uploader", ())
-        _expect_time(grid)
-        _expect_time(logger)
-    except UnknownFlowerError:
-        return
-    pace = Pace(REPLIES)
-
-    def push_and_note(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - Flower's own signature
-        pushed = push(*args, **named)
-        pace.stir()
-        return pushed
-
-    kind.push_messages = push_and_note  # type: ignore[union-attr]
-    grid.time = PacedTime(lambda seconds: time.sleep(pace.wait(seconds)))  # type: ignore[attr-defined]
-    logger.time = PacedTime(UploadedLogs().sleep)  # type: ignore[attr-defined]
+    return call
 
 
 def waker(folder: Path) -> Callable[[], None]:
@@ -176,43 +147,8 @@ def _wake_receiver(folder: Path) -> socket.socket | None:
         path.unlink(missing_ok=True)
         with wire.short_path(path) as short:
             receiver.bind(short)
+        path.chmod(0o600)
     except OSError:
         receiver.close()
         return None
-    path.chmod(0o600)
     return receiver
-
-
-def _after(kind: object, name: str, then: Callable[[], None]) -> None:
-    inner = getattr(kind, name)
-
-    def call(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - Flower's own signature
-        result = inner(*args, **named)
-        then()
-        return result
-
-    setattr(kind, name, call)
-
-
-def _module(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UnknownFlowerError(f"Flower has no module {name}") from error
-
-
-def _function(owner: object, name: str, constants: tuple[float, ...]) -> Callable[..., Any]:
-    """A function by its name in which these numbers stand, the waits that are replaced among them."""
-    found = getattr(owner, name, None)
-    code = getattr(found, "__code__", None)
-    if found is None or not isinstance(code, CodeType):
-        raise UnknownFlowerError(f"Flower has no function {name} where it was")
-    if not set(constants) <= {constant for constant in code.co_consts if isinstance(constant, int | float)}:
-        raise UnknownFlowerError(f"Flower's {name} waits otherwise than it did")
-    function: Callable[..., Any] = found
-    return function
-
-
-def _expect_time(module: ModuleType) -> None:
-    if getattr(module, "time", None) is not time:
-        raise UnknownFlowerError(f"{module.__name__} does not use the module time as it did")

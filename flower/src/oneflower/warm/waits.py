@@ -15,10 +15,10 @@ from typing import Any
 Seconds = Callable[[], float]
 Wait = Callable[[float], None]
 
-# Of a pause: after 20 s of silence nodes look once a second.
-SHARE_OF_PAUSE = 0.05
+# Of a pause: after 10 s of silence nodes look once a second, after 30 s as seldom as Flower's own.
+SHARE_OF_PAUSE = 0.1
 # A node waits at least this many times as long as its last question took to be answered.
-REST_PER_REQUEST = 10.0
+REST_PER_REQUEST = 3.0
 
 
 @dataclass
@@ -55,21 +55,23 @@ class PacedTime:
 
 
 class Wakeable:
-    """A sleep that a datagram to a socket ends."""
+    """A sleep that a datagram to a socket ends. Who is woken need not look by itself any sooner than Flower does."""
 
-    def __init__(self, receiver: socket.socket | None) -> None:
+    def __init__(self, receiver: socket.socket | None, pace: Pace) -> None:
         self._receiver = receiver
+        self._pace = pace
+        self._is_woken = False
 
-    def sleep(self, seconds: float) -> bool:
-        """Returns whether it was ended."""
+    def sleep(self, longest: float) -> None:
+        """Sleep for ``longest`` seconds or less."""
+        seconds = longest if self._is_woken else self._pace.wait(longest)
         if self._receiver is None:
             time.sleep(seconds)
-            return False
+            return
         ready, _, _ = select.select([self._receiver], [], [], seconds)
-        if not ready:
-            return False
-        self._receiver.recv(16)
-        return True
+        if ready:
+            self._is_woken = True
+            self._receiver.recv(16)
 
 
 class UploadedLogs:

@@ -17,7 +17,8 @@ import traceback
 from pathlib import Path
 
 from oneflower.events import Events
-from oneflower.warm import servers, wire, worker
+from oneflower.warm import wire, worker
+from oneflower.warm.apps import shorten_app
 from oneflower.warm.modules import import_all, import_runner, wanted_modules
 
 REQUEST_SECONDS = 5.0
@@ -199,7 +200,7 @@ def main() -> None:
     # Askers wait in the socket's queue from here on.
     entry = import_runner(program)
     modules = import_all(wanted_modules(program, environment))
-    servers.shorten_app(program)
+    shorten_app(program)
     gc.collect()
     # Collections in forks would else write to every page that they share.
     gc.freeze()

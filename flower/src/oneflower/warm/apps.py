@@ -1,0 +1,55 @@
+"""Shorter waits in app processes, put into the zygote before it forks."""
+
+import time
+from typing import Any
+
+from oneflower.warm.internals import (
+    UnknownFlowerError,
+    check_release,
+    expect_time,
+    function_of,
+    module_of,
+    pulls_of_objects,
+)
+from oneflower.warm.waits import Pace, PacedTime, UploadedLogs
+
+GRID = "flwr.superlink.grid.http_grid"
+LOGGER = "flwr.supercore.logger"
+# Seconds, of a ServerApp's wait for the replies of nodes in a round; asks on loopback.
+REPLIES = 0.1
+
+
+def shorten_app(program: str) -> None:
+    """An app's waits for the objects of its message; a ServerApp's for replies and for its last log lines.
+
+    A Flower that is not known keeps its own.
+    """
+    try:
+        check_release()
+        shorten_pulls = pulls_of_objects()
+        if program == "flwr-serverapp":
+            _shorten_serverapp()
+    except UnknownFlowerError:
+        return
+    shorten_pulls()
+
+
+def _shorten_serverapp() -> None:
+    grid, logger = module_of(GRID), module_of(LOGGER)
+    kind = getattr(grid, "HttpGrid", None)
+    function_of(kind, "send_and_receive", (3,))
+    push = function_of(kind, "push_messages")
+    function_of(logger, "flush_logs", (1,))
+    function_of(logger, "_log_uploader")
+    expect_time(grid)
+    expect_time(logger)
+    pace = Pace(REPLIES)
+
+    def push_and_note(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - Flower's own signature
+        pushed = push(*args, **named)
+        pace.stir()
+        return pushed
+
+    kind.push_messages = push_and_note  # type: ignore[union-attr]
+    grid.time = PacedTime(lambda seconds: time.sleep(pace.wait(seconds)))  # type: ignore[attr-defined]
+    logger.time = PacedTime(UploadedLogs().sleep)  # type: ignore[attr-defined]
