@@ -2,7 +2,7 @@ import type { SuperLinkStatus } from '@oneflower/contract';
 import type { Certificates } from './certificates/index.ts';
 import type { Guest } from './guest.ts';
 import type { OperatorSource } from './operator/types.ts';
-import { listModels, modelFileOf } from './runs/models.ts';
+import { listModels } from './runs/models.ts';
 import type { RunService } from './runs/service.ts';
 import type { Site } from './site/index.ts';
 import { agentVersion } from './version.ts';
@@ -21,12 +21,16 @@ export function operatorSource(superLink: ShownSuperLink): OperatorSource {
   return {
     status: async () => statusOf(superLink),
     runs: async () => superLink.runs.keeper.list(),
-    submit: (archive, runConfig) => superLink.runs.submit(archive, runConfig),
+    submit: (archive, runConfig, from) => superLink.runs.submit(archive, runConfig, from),
+    resume: (runId, round) => superLink.runs.resume(runId, round),
+    checkpoints: runId => superLink.runs.checkpoints(runId),
+    history: runId => superLink.runs.history(runId),
     stop: runId => superLink.runs.stop(runId),
     logs: (runId, after) => superLink.runs.logs(runId, after),
     events: (after, waitMs, signal) => guest.events.page(after, waitMs, signal),
     models: () => listModels(guest.layout),
-    modelFile: runId => modelFileOf(guest.layout, runId),
+    model: (runId, which) => superLink.runs.models.describe(runId, which),
+    modelFile: (runId, which, format) => superLink.runs.models.open(runId, which, format),
   };
 }
 

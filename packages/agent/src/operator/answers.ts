@@ -7,7 +7,9 @@ const statuses: Readonly<Record<string, number>> = {
   'no-token': 403,
   'run-unknown': 404,
   'model-unknown': 404,
+  'checkpoint-unknown': 404,
   'run-ended': 409,
+  'run-not-resumable': 409,
   'archive-too-large': 413,
   'too-many-wrong-tokens': 429,
 };

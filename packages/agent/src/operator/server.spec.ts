@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import type http from 'node:http';
 import https from 'node:https';
 import { join } from 'node:path';
@@ -28,24 +28,30 @@ let upstream: Awaited<ReturnType<typeof startUpstream>>;
 let seen: { url: string; headers: http.IncomingHttpHeaders }[];
 let api: OperatorApi;
 let port: number;
-let submitted: { bytes: number; sha256: string; runConfig: readonly string[] } | undefined;
+let submitted: { bytes: number; sha256: string; runConfig: readonly string[]; from?: unknown } | undefined;
 let waiting: AbortSignal | undefined;
-let model: { path: string; manifest: ModelManifest } | undefined;
+let model: string | undefined;
+let asked: unknown[];
 const clock = new FakeClock();
 
 const source: OperatorSource = {
   status: async () => status,
   runs: async () => [run],
-  async submit(archive: Readable, runConfig) {
+  async submit(archive: Readable, runConfig, from) {
     const hash = createHash('sha256');
     let bytes = 0;
     for await (const part of archive) {
       hash.update(part as Buffer);
       bytes += (part as Buffer).length;
     }
-    submitted = { bytes, sha256: hash.digest('hex'), runConfig };
+    submitted = { bytes, sha256: hash.digest('hex'), runConfig, ...(from ? { from } : {}) };
     return run;
   },
+  async resume(runId, round) {
+    return { ...run, runId: '18', continues: runId, checkpoint: round ?? null };
+  },
+  checkpoints: async runId => [{ round: Number(runId), bytes: 1, savedAt: '', best: true, final: false, metrics: {} }],
+  history: async () => ({ run, settings: {}, rounds: [] }),
   async stop(runId) {
     if (runId === '17') return;
     throw new OneFlowerError({ code: 'run-unknown', message: `There is no run ${runId}.`, remedy: 'List the runs.' });
@@ -59,7 +65,13 @@ const source: OperatorSource = {
     return { events: [], next: after };
   },
   models: async () => [],
-  modelFile: async () => model,
+  model: async (runId, which) => ({ runId, details: { which } }) as unknown as ModelManifest,
+  async modelFile(runId, which, format) {
+    if (model === undefined) throw new OneFlowerError({ code: 'model-unknown', message: 'None.', fault: 'user' });
+    asked = [runId, which, format];
+    const file = await open(model);
+    return { file, bytes: 6, sha256: 'abc', ending: '.npz', close: () => file.close() };
+  },
 };
 
 beforeAll(async () => {
@@ -154,6 +166,28 @@ describe('runs', () => {
     expect((await call('/v1/operator/runs?run-config=x', { body: archive })).status).toBe(400);
   });
 
+  it('begin with a checkpoint that is named', async () => {
+    for (const [from, choice] of [
+      ['17', { runId: '17' }],
+      ['17/6', { runId: '17', round: 6 }],
+    ]) {
+      expect((await call(`/v1/operator/runs?from=${from}`, { body: 'app' })).status).toBe(200);
+      expect(submitted?.from).toEqual(choice);
+    }
+    for (const from of ['', 'x', '17/', '17/x', '../17']) {
+      expect((await call(`/v1/operator/runs?from=${from}`, { body: 'app' })).status, from).toBe(400);
+    }
+  });
+
+  it('go on when they are told to, and tell what they have', async () => {
+    const resumed = await call('/v1/operator/runs/17/resume?checkpoint=6', { method: 'POST' });
+    expect(JSON.parse(resumed.body)).toMatchObject({ runId: '18', continues: '17', checkpoint: 6 });
+    expect((await call('/v1/operator/runs/17/resume?checkpoint=last', { method: 'POST' })).status).toBe(400);
+    const { checkpoints } = JSON.parse((await call('/v1/operator/runs/17/checkpoints')).body);
+    expect(checkpoints).toMatchObject([{ round: 17, best: true }]);
+    expect(JSON.parse((await call('/v1/operator/runs/17/history')).body)).toEqual({ run, settings: {}, rounds: [] });
+  });
+
   it('are refused when larger than 256 MiB, announced or not', async () => {
     const options = { host: '127.0.0.1', port, path: '/v1/operator/runs', method: 'POST', ca: bench.tls.caPem };
     const announced = https.request({ ...options, headers: { authorization, 'content-length': 257 * 1024 * 1024 } });
@@ -207,7 +241,7 @@ describe('models', () => {
     expect((await call('/v1/operator/models/17/file')).status).toBe(404);
     const path = join(bench.folder, 'model.npz');
     await writeFile(path, 'arrays');
-    model = { path, manifest: { sha256: 'abc' } as ModelManifest };
+    model = path;
     const answer = await call('/v1/operator/models/17/file');
     expect([answer.status, answer.body, answer.headers['content-length'], answer.headers['x-sha256']]).toEqual([
       200,
@@ -215,7 +249,17 @@ describe('models', () => {
       '6',
       'abc',
     ]);
+    expect(asked).toEqual(['17', 'final', 'npz']);
+    for (const which of ['best', '4']) await call(`/v1/operator/models/17/file?which=${which}&format=pt`);
+    expect(asked).toEqual(['17', 4, 'pt']);
+    expect((await call('/v1/operator/models/17/file?which=../1')).status).toBe(400);
+    expect((await call('/v1/operator/models/17/file?format=exe')).status).toBe(400);
     expect((await call('/v1/operator/models/../../etc/passwd/file')).status).toBe(404);
+  });
+
+  it('are described', async () => {
+    const said = JSON.parse((await call('/v1/operator/models/17?which=best')).body);
+    expect(said).toEqual({ runId: '17', details: { which: 'best' } });
   });
 });
 

@@ -1,10 +1,21 @@
 import type { Readable } from 'node:stream';
-import type { EventPage, ModelManifest, RunLogs, RunSummary, SuperLinkStatus } from '@oneflower/contract';
+import type {
+  CheckpointSummary,
+  EventPage,
+  ModelFormat,
+  ModelManifest,
+  RunHistory,
+  RunLogs,
+  RunSummary,
+  SuperLinkStatus,
+} from '@oneflower/contract';
 import type { z } from 'zod';
 import type { HostPort, TlsMaterial, Upstream } from '../gate/index.ts';
+import type { ModelDownload, WhichModel } from '../runs/model-files.ts';
+import type { CheckpointChoice } from '../runs/service.ts';
 
 /**
- * What the operator API shows. A OneFlowerError is answered in its own words: codes `run-unknown` and `model-unknown`
+ * What the operator API shows. A OneFlowerError is answered in its own words: codes that end in `-unknown`
  * with 404, `run-ended` with 409, faults of the user with 400, else with 503.
  */
 export interface OperatorSource {
@@ -12,14 +23,19 @@ export interface OperatorSource {
   /** Newest first. */
   runs(): Promise<RunSummary[]>;
   /** A gzipped tar of the app's folder, at most 256 MiB; `runConfig` are overrides `KEY=VALUE`. */
-  submit(archive: Readable, runConfig: readonly string[]): Promise<RunSummary>;
+  submit(archive: Readable, runConfig: readonly string[], from?: CheckpointChoice): Promise<RunSummary>;
+  /** Goes on from the last checkpoint of a run that has ended, or from that of a round. */
+  resume(runId: string, round: number | undefined): Promise<RunSummary>;
+  checkpoints(runId: string): Promise<CheckpointSummary[]>;
+  history(runId: string): Promise<RunHistory>;
   stop(runId: string): Promise<void>;
   logs(runId: string, after: number): Promise<RunLogs>;
   /** Waits up to `waitMs` for an event after `after`, or until the signal is aborted. */
   events(after: number, waitMs: number, signal: AbortSignal): Promise<z.infer<typeof EventPage>>;
   models(): Promise<ModelManifest[]>;
-  /** Path of the file and its manifest; undefined when that run has left no model. */
-  modelFile(runId: string): Promise<{ path: string; manifest: ModelManifest } | undefined>;
+  model(runId: string, which: WhichModel): Promise<ModelManifest>;
+  /** The file of a model; whoever asks closes it. */
+  modelFile(runId: string, which: WhichModel, format: ModelFormat): Promise<ModelDownload>;
 }
 
 export interface OperatorApiOptions {

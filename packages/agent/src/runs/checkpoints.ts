@@ -9,7 +9,7 @@ const metrics = z.record(z.string().max(100), z.number());
 /** What our code inside Flower writes beside a checkpoint, as far as the agent needs it. Apps may write anything. */
 const CheckpointManifest = z.object({
   format: z.literal(1),
-  app: z.string().max(200),
+  app: z.string().max(200).nullable(),
   framework: z.string().max(100).nullish(),
   strategy: z.string().max(100),
   round: z.int().min(0),
@@ -22,6 +22,9 @@ const CheckpointManifest = z.object({
   is_best: z.boolean(),
   is_final: z.boolean(),
   details: z.record(z.string(), z.unknown()).default({}),
+  history: z.array(z.unknown()).default([]),
+  node_examples: z.record(z.string().max(40), z.int()).default({}),
+  versions: z.record(z.string().max(100), z.string().max(100)).default({}),
   saved_at: z.iso.datetime({ offset: true }),
 });
 
@@ -83,6 +86,27 @@ export async function verifyCheckpoint(root: string, checkpoint: Checkpoint): Pr
       throw damaged(checkpoint.runId, checkpoint.file, 'its SHA-256 is not that of its manifest');
   } finally {
     await arrays.close();
+  }
+}
+
+/**
+ * A checkpoint's manifest as it was written.
+ *
+ * @throws OneFlowerError `checkpoint-damaged` when it is gone.
+ */
+export async function manifestText(root: string, { runId, manifestFile }: Checkpoint): Promise<string> {
+  try {
+    return await inFolder(root, runId, async folder => {
+      const file = await openPlain(`${folder}/${manifestFile}`);
+      try {
+        if ((await file.stat()).size > largestManifest) throw new Error('it is too large');
+        return await file.readFile('utf8');
+      } finally {
+        await file.close();
+      }
+    });
+  } catch (error) {
+    throw damaged(runId, manifestFile, messageOf(error));
   }
 }
 

@@ -17,6 +17,7 @@ import { readApp, runConfigFrom, sourceOf } from './app.ts';
 import { checkpointSummary } from './checkpoints.ts';
 import { RunKeeper } from './keeper.ts';
 import { RunLogBook } from './logs.ts';
+import { ModelFiles, removeLeftExports } from './model-files.ts';
 import type { RunSource } from './store.ts';
 import { copyApp, submitRun } from './submit.ts';
 import { assertTakesCheckpoint, Uploads } from './uploads.ts';
@@ -37,6 +38,7 @@ export interface RunServiceParts {
 /** The runs of a SuperLink: those of the variables and those of operators. */
 export class RunService {
   readonly keeper: RunKeeper;
+  readonly models: ModelFiles;
   readonly #parts: RunServiceParts;
   readonly #logs: RunLogBook;
   readonly #uploads: Uploads;
@@ -45,12 +47,14 @@ export class RunService {
     this.#parts = parts;
     this.keeper = keeper;
     this.#uploads = uploads;
+    this.models = new ModelFiles({ ...parts, keeper });
     this.#logs = new RunLogBook(parts.guest.layout, parts.guest.log);
   }
 
   static async open(parts: RunServiceParts): Promise<RunService> {
     const { guest, control, onlineNodes } = parts;
     const uploads = new Uploads(guest.layout, guest.owner, guest.log);
+    await removeLeftExports(guest);
     const keeper = await RunKeeper.open({
       layout: guest.layout,
       clock: guest.clock,

@@ -32,8 +32,12 @@ export async function writeConnection(
 }
 
 /** Copies an app that comes with OneFlower to where Flower's user can read it, whatever the image's modes are. */
-export async function copyApp(layout: Layout, name: string, owner: FileOwner | undefined): Promise<string> {
-  const target = join(layout.runs, `app-${name}`);
+export async function copyApp(
+  layout: Layout,
+  name: string,
+  owner: FileOwner | undefined,
+  target = join(layout.runs, `app-${name}`),
+): Promise<string> {
   await removeHandedOver(target, owner);
   await mkdir(target, { mode: 0o700 });
   await cp(join(layout.software.apps, name), target, {
