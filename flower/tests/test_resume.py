@@ -102,7 +102,12 @@ class Nodes(Grid):
         if kind == "train" and number in self._failing:
             return Message(Error(code=2, reason="broken"), reply_to=message)
         node = message.metadata.dst_node_id
-        metrics = {"num-examples": 10 * node, "train_loss": 1 / number, "eval_loss": 1 / number, "norm_bit": 1}
+        metrics: dict[str, Any] = {
+            "num-examples": 10 * node,
+            "train_loss": 1 / number,
+            "eval_loss": 1 / number,
+            "norm_bit": 1,
+        }
         metrics |= self._metrics.get(number, {})
         content = RecordDict({"metrics": MetricRecord(metrics)})
         if kind == "train":
@@ -380,7 +385,7 @@ def other_names(context: Context) -> None:
 
 
 def other_order(context: Context) -> None:
-    arrays = ArrayRecord(dict(reversed(initial().items())))
+    arrays = ArrayRecord(dict(reversed(list(initial().items()))))
     Federation.begin(Nodes(), context, app="mine").train(arrays, constants={"center": np.ones(2)})
 
 
@@ -474,11 +479,16 @@ class Counting(FedAvg):
         super().__init__()
         self.calls: list[object] = []
         self.limit = 3
+        self.dice = random.Random(1)  # noqa: S311
+        self.noise = np.random.default_rng(1)
+        self.unused = random.Random(1)  # noqa: S311
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         self.calls.append(server_round)
+        self.dice.random()
+        self.noise.normal()
         return super().aggregate_train(server_round, replies)
 
 
@@ -498,7 +508,21 @@ def test_unknown_state_is_named_once_and_training_goes_on(
 ) -> None:
     killed(context_of(1), "3 train", Counting())
     run(context_of(2, resume_from=newest(root, 1)), Nodes(), Counting())
-    assert len([record for record in caplog.records if "does not hold Counting.calls:" in record.message]) == 1
+    told = [record.message for record in caplog.records if "does not hold" in record.message]
+    assert len(told) == 1
+    assert "Counting.calls, Counting.dice, Counting.noise: the strategy goes on with its arrays" in told[0]
+
+
+def test_state_that_cannot_be_kept_ends_no_training(root: Path, models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Odd(Telling):
+        def state_to_keep(self) -> dict[str, Any]:
+            return {"calls": self.calls, "odd": object(), "objects": np.array([{}])}
+
+    killed(context_of(1), "3 train", Odd())
+    strategy = Odd()
+    run(context_of(2, resume_from=newest(root, 1)), Nodes(), strategy)
+    assert strategy.calls == [1, 2, 3, 4, 5, 6]
+    assert "does not hold Odd.odd, Odd.objects" in caplog.text
 
 
 def test_a_strategy_can_say_its_state_itself(root: Path, models: Path, caplog: pytest.LogCaptureFixture) -> None:

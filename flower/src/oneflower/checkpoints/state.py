@@ -4,6 +4,7 @@ Flower's strategies keep it in attributes, which are known here by name. A strat
 methods of ``KeepsState``; one that does not is resumed with its arrays, and the attributes that are lost are named.
 """
 
+import random
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -80,18 +81,17 @@ class StateKeeper:
         encoder = Encoder(model)
         values: dict[str, Any] = {}
         unknown: list[str] = []
-        for place, item in enumerate(self._chain):
-            prefix = f"{place}:{type(item).__name__}"
-            if isinstance(item, KeepsState):
-                values[prefix] = encoder.encode(item.state_to_keep())
-                continue
-            kept: dict[str, Any] = {}
-            for name in _listed(item):
-                kept[name] = encoder.encode(getattr(item, name, None))
-            values[prefix] = kept
-            now = _unlisted(item)
-            changed = [name for name in now if now[name] != self._at_first[place].get(name, _ABSENT)]
-            unknown += [f"{type(item).__name__}.{name}" for name in sorted(changed)]
+        for key, item, at_first in zip(self._keys(), self._chain, self._at_first, strict=True):
+            values[key] = {}
+            for name, value in _state_of(item).items():
+                try:
+                    values[key][name] = encoder.encode(value)
+                except UnknownValueError:
+                    unknown.append(f"{type(item).__name__}.{name}")
+            if not isinstance(item, KeepsState):
+                now = _unlisted(item)
+                changed = [name for name in now if now[name] != at_first.get(name, _ABSENT)]
+                unknown += [f"{type(item).__name__}.{name}" for name in sorted(changed)]
         return StrategyState(values, encoder.arrays, unknown)
 
     def restore(self, state: StrategyState, model: ArrayRecord) -> None:
@@ -99,22 +99,34 @@ class StateKeeper:
 
         :raises ValueError: it is not the state of such a strategy.
         """
-        wanted = [f"{place}:{type(item).__name__}" for place, item in enumerate(self._chain)]
-        if sorted(state.values) != sorted(wanted):
+        keys = self._keys()
+        if sorted(state.values) != sorted(keys):
             raise ValueError(f"it holds the state of {', '.join(state.values)}")
-        for key, item in zip(wanted, self._chain, strict=True):
+        for key, item in zip(keys, self._chain, strict=True):
             kept = state.values[key]
+            if not isinstance(kept, dict):
+                raise ValueError(f"it holds no state of {type(item).__name__}")  # noqa: TRY004 - as all that is malformed
+            values = {name: decode(value, state.arrays, model) for name, value in kept.items()}
             if isinstance(item, KeepsState):
-                item.restore_state(decode(kept, state.arrays, model))
+                item.restore_state(values)
                 continue
-            if not isinstance(kept, dict) or set(kept) != set(_listed(item)):
-                raise ValueError(f"it holds no state of {type(item).__name__}")
-            for name, value in kept.items():
-                setattr(item, name, decode(value, state.arrays, model))
+            if not set(values) <= set(_listed(item)):
+                raise ValueError(f"it holds another state than that of {type(item).__name__}")
+            for name, value in values.items():
+                setattr(item, name, value)
         self._at_first = [_unlisted(item) for item in self._chain]
+
+    def _keys(self) -> list[str]:
+        return [f"{place}:{type(item).__name__}" for place, item in enumerate(self._chain)]
 
 
 _ABSENT = object()
+
+
+def _state_of(strategy: Strategy) -> dict[str, Any]:
+    if isinstance(strategy, KeepsState):
+        return strategy.state_to_keep()
+    return {name: getattr(strategy, name, None) for name in _listed(strategy)}
 
 
 def _listed(strategy: Strategy) -> list[str]:
@@ -143,6 +155,9 @@ def _fingerprint(value: object) -> object:
 
 
 def _object_print(value: object) -> object:
-    """Which object it is, and what its own attributes hold: a generator or counter changes inside."""
-    inside = getattr(value, "__dict__", None)
-    return id(value), repr(sorted(inside.items(), key=lambda item: item[0])) if inside else repr(value)
+    """Which object it is, and what it holds as far as can be told: generators and counters change inside."""
+    generator = getattr(value, "bit_generator", None)
+    inside = getattr(value, "__dict__", None) if generator is None else generator.state
+    if isinstance(value, random.Random):
+        inside = value.getstate()
+    return id(value), repr(inside) if inside is not None else repr(value)
