@@ -52,7 +52,7 @@ def test_two_nodes_train_two_rounds_and_the_model_is_kept(tmp_path: Path) -> Non
     assert federation.running() == []
 
     (start,) = events_of(federation, "training_start")
-    assert start == {"run_id": run_id, "strategy": "FedAvg", "num_rounds": 2, "min_clients": 2}
+    assert start == {"run_id": run_id, "strategy": "FedAvg", "num_rounds": 2, "min_clients": 2, "first_round": 1}
     assert [event["round"] for event in events_of(federation, "round_start")] == [1, 2]
     ends = events_of(federation, "round_end")
     assert [(end["round"], end["num_clients_responded"], end["num_clients_failed"]) for end in ends] == [

@@ -12,10 +12,11 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from conftest import ReadEvents
+from oneflower.metrics import average_metrics
 from oneflower.model_file import read_model
 from oneflower.server import Federation, TrainingFailedError
 from oneflower.settings import RunConfigError
-from oneflower.strategy import NO_REPLY, average_metrics
+from oneflower.strategy import NO_REPLY
 from oneflower.waiting import wait_for_nodes
 
 Answer = Callable[[Message], Message | None]
@@ -235,7 +236,7 @@ def test_a_wait_is_told_at_each_change_and_every_minute(caplog: pytest.LogCaptur
     grid = MemoryGrid({})
     grid.online = [[]] * 125 + [[1]] * 3 + [[1, 2]]
     with caplog.at_level("INFO", logger="flwr"):
-        assert wait_for_nodes(grid, 2, lambda seconds: None) == [1, 2]
+        assert wait_for_nodes(grid, 2, lambda _: None) == [1, 2]
     told = [record.message for record in caplog.records]
     assert told == [
         *["Waiting for nodes: 0 of 2 are online"] * 3,

@@ -151,20 +151,7 @@ class Federation:
         state = StateKeeper(self._strategy)
         keeper = self._checkpoints(initial_arrays, constants, own, state, best)
         arrays = self._go_on(initial_arrays, constants, keeper, state)
-
-        def round_ended(record: RoundRecord, model: ArrayRecord) -> None:
-            self._stop_if_broken(record.round, reporting.broken_losses)
-            told = NodeFacts(reporting.node_examples, reporting.versions)
-            keeper.round_ended(record, model, reporting.aggregated_round, told)
-
-        reporting = ReportingStrategy(
-            self._strategy,
-            self._events,
-            sleep=self._sleep,
-            privacy=Privacy.of_settings(self.settings),
-            first_round=self._first_round,
-            on_round_end=round_ended,
-        )
+        reporting = self._rounds(keeper)
         result = reporting.start(
             self._grid,
             arrays,
@@ -183,9 +170,21 @@ class Federation:
         )
         return result
 
-    @property
-    def _first_round(self) -> int:
-        return self.resumed.round + 1 if self.resumed else 1
+    def _rounds(self, keeper: CheckpointKeeper) -> ReportingStrategy:
+        def round_ended(record: RoundRecord, model: ArrayRecord) -> None:
+            self._stop_if_broken(record.round, reporting.broken_losses)
+            told = NodeFacts(reporting.node_examples, reporting.versions)
+            keeper.round_ended(record, model, reporting.aggregated_round, told)
+
+        reporting = ReportingStrategy(
+            self._strategy,
+            self._events,
+            sleep=self._sleep,
+            privacy=Privacy.of_settings(self.settings),
+            first_round=self.resumed.round + 1 if self.resumed else 1,
+            on_round_end=round_ended,
+        )
+        return reporting
 
     def _checkpoints(
         self,

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
@@ -13,6 +13,7 @@ from oneflower.checkpoints.manifest import RoundRecord
 from oneflower.checkpoints.state import chain_of
 from oneflower.events import Events, finite_metrics
 from oneflower.log import logger
+from oneflower.metrics import is_broken
 from oneflower.privacy import METRIC as PRIVACY_METRIC
 from oneflower.privacy import Privacy
 from oneflower.replies import SentArrays, can_be_checked, sound_replies
@@ -261,16 +262,6 @@ class ReportingStrategy(Strategy):
             self._on_round_end(RoundRecord(server_round, dict(self.metrics), seconds, trained), arrays)
 
 
-def is_loss(metric: str) -> bool:
-    """Whether a metric is a loss, by its name."""
-    return "loss" in metric.lower()
-
-
-def is_broken(metric: str, value: object) -> bool:
-    """Whether a metric is a loss that is no finite number."""
-    return is_loss(metric) and isinstance(value, float) and not math.isfinite(value)
-
-
 def _keep(results: dict[int, MetricRecord], server_round: int, metrics: MetricRecord | None) -> None:
     if metrics is not None:
         logger.info("Metrics of round %d: %s", server_round, dict(metrics))
@@ -282,24 +273,3 @@ def error_text(reply: Message) -> str:
     reason = reply.error.reason or "no reason given"
     wrapped = _WRAPPED_REASON.match(reason)
     return f"{(wrapped.group(1) if wrapped else reason).strip()} (code {reply.error.code})"
-
-
-def average_metrics(contents: list[RecordDict], weight_key: str) -> MetricRecord:
-    """Mean of each metric, weighted by ``weight_key``, over the nodes where it is a finite number.
-
-    A node can have a metric that its rows do not define, such as ROC-AUC with one kind of rows; it says NaN, and
-    that must not spoil the mean of the others. A loss that is finite on no node is NaN: training has come apart.
-    """
-    sums: dict[str, float] = {}
-    weights: dict[str, float] = {}
-    broken: set[str] = set()
-    for content in contents:
-        for record in content.metric_records.values():
-            values = finite_metrics(dict(record))
-            weight = values.pop(weight_key, 0.0)
-            broken |= {name for name in record if is_loss(name) and name not in values and name != weight_key}
-            for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + weight * value
-                weights[name] = weights.get(name, 0.0) + weight
-    means = {name: total / weights[name] for name, total in sums.items() if weights[name] > 0}
-    return MetricRecord({**dict.fromkeys(sorted(broken), math.nan), **means})

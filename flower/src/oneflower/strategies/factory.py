@@ -6,10 +6,10 @@ from typing import Any
 from flwr.serverapp.strategy import Bulyan, FedAdam, FedAvg, FedMedian, FedProx, FedTrimmedAvg, Krum, Strategy
 
 from oneflower.log import logger
+from oneflower.metrics import average_metrics
 from oneflower.settings import TrainingSettings
 from oneflower.strategies.fault_tolerant import FaultTolerantFedAvg
 from oneflower.strategies.multi_krum import MultiKrum
-from oneflower.strategy import average_metrics
 
 Common = Mapping[str, Any]
 
