@@ -111,7 +111,9 @@ def load_base(name: str, seed: int) -> Base:
     :raises BaseModelError: it is not there.
     :raises ImportError: the environment lacks PyTorch or transformers.
     """
+    # Read by the libraries when they are imported: no network, and no progress bars in logs.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
     if name == TINY:
         return Base(_tiny(seed), ByteTokenizer())
     if name == SMOLLM2:
@@ -157,9 +159,7 @@ def _tiny(seed: int) -> Any:  # noqa: ANN401
 def _load(folder: Path, gguf: str | None) -> Base:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
     source = {"gguf_file": gguf} if gguf else {}
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True, **source)
