@@ -1,99 +1,39 @@
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from flwr.app import ConfigRecord, RecordDict
-from numpy.typing import NDArray
 
+import image_checks
+from image_checks import DIGITS, TASK, Arrays, distance
 from image_classification import sklearn_model
 from image_classification.exchange import ExchangeError, agree, read_arrays, read_config, start_answer, task_config
+from image_classification.export import ExportError, export
 from image_classification.plan import Plan
 from image_classification.variant import Step, Task, check_arrays, variant_of
-from oneflower.bundled_images import read_digits
-from oneflower.image_data import NodeImages, read_node_images
 from oneflower.settings import RunConfigError
 
-Arrays = dict[str, NDArray[np.float32]]
-
 PLAN = Plan.of_run({})
-DIGITS = read_digits()
-TASK = Task.of_images(DIGITS)
-FIRST = Step(1, 0, 0.0)
-
-
-def shards_of(partitions: int, plan: Plan = PLAN) -> list[NodeImages]:
-    return [
-        read_node_images({"partition-id": place, "num-partitions": partitions}, plan.request, {})
-        for place in range(partitions)
-    ]
-
-
-def federate(shards: list[NodeImages], rounds: int, plan: Plan = PLAN) -> Arrays:
-    """What Flower's FedAvg does between the nodes, without Flower."""
-    arrays = sklearn_model.initial_arrays(TASK, plan.seed)
-    total = sum(len(shard.train) for shard in shards)
-    for server_round in range(1, rounds + 1):
-        trained = [
-            sklearn_model.train(arrays, shard.train, plan, Step(server_round, shard.partition, 0.0))[0]
-            for shard in shards
-        ]
-        arrays = {
-            name: np.sum(
-                [each[name] * (len(shard.train) / total) for each, shard in zip(trained, shards, strict=True)],
-                axis=0,
-                dtype=np.float32,
-            )
-            for name in arrays
-        }
-    return arrays
-
-
-def trained(run_config: dict[str, str | int | float] | None = None, step: Step = FIRST) -> Arrays:
-    plan = Plan.of_run(run_config or {})
-    return sklearn_model.train(sklearn_model.initial_arrays(TASK, 1), DIGITS.take(np.arange(200)), plan, step)[0]
-
-
-def distance(one: Arrays, other: Arrays) -> float:
-    return float(np.sqrt(sum(((one[name] - other[name]) ** 2).sum() for name in one)))
+CHECKS = image_checks.Checks("sklearn")
 
 
 def test_three_nodes_learn_the_digits_together() -> None:
-    shards = shards_of(3)
-    arrays = federate(shards, 5)
-    qualities = [sklearn_model.evaluate(arrays, shard.held_out) for shard in shards]
-    assert min(quality.accuracy for quality in qualities) > 0.92
-    assert max(quality.loss for quality in qualities) < 0.35
+    image_checks.nodes_learn_together(CHECKS, rounds=5, accuracy=0.92)
 
 
 def test_training_is_the_same_every_time_and_leaves_its_input_alone() -> None:
-    start = sklearn_model.initial_arrays(TASK, 1)
-    before = {name: array.copy() for name, array in start.items()}
-    images = DIGITS.take(np.arange(100))
-    one, other = (sklearn_model.train(start, images, PLAN, Step(1, 0, 0.1))[0] for _ in range(2))
-    assert distance(one, other) == 0
-    assert distance(start, before) == 0
-    assert distance(one, start) > 0
+    image_checks.training_is_repeatable(CHECKS)
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [{"client-lr": 0.05}, {"local-epochs": 1}, {"batch-size": 8}, {"seed": 2}],
-)
-def test_the_run_configuration_reaches_the_training(changed: dict[str, str | int | float]) -> None:
-    assert distance(trained(changed), trained()) > 0
+def test_the_run_configuration_reaches_the_training() -> None:
+    image_checks.everything_reaches_the_training(CHECKS)
 
 
-@pytest.mark.parametrize("step", [Step(2, 0, 0.0), Step(1, 1, 0.0), Step(1, None, 0.0), Step(1, 0, 1.0)])
-def test_round_partition_and_pull_reach_the_training(step: Step) -> None:
-    assert distance(trained(step=step), trained()) > 0
-
-
-def test_a_smaller_step_moves_less() -> None:
-    start = sklearn_model.initial_arrays(TASK, 1)
-    moves = [distance(trained({"client-lr": rate}), start) for rate in (0.001, 0.01, 0.1)]
-    assert moves == sorted(moves)
-    assert distance(trained({"client-lr": 0.0}), trained()) == 0
+def test_a_stronger_pull_keeps_nodes_nearer_to_the_common_model() -> None:
+    image_checks.a_pull_keeps_nodes_nearer(CHECKS)
 
 
 def test_the_pull_of_fedprox_is_the_gradient_of_its_term() -> None:
@@ -110,12 +50,6 @@ def test_the_pull_of_fedprox_is_the_gradient_of_its_term() -> None:
     assert distance(after(1, mu), first) == 0
     for name in start:
         np.testing.assert_allclose(pulled[name], plain[name] - rate * mu * (first[name] - start[name]), atol=1e-6)
-
-
-def test_a_stronger_pull_keeps_nodes_nearer_to_the_common_model() -> None:
-    start = sklearn_model.initial_arrays(TASK, 1)
-    moves = [distance(trained(step=Step(1, 0, mu)), start) for mu in (0.0, 0.1, 1.0)]
-    assert moves == sorted(moves, reverse=True)
 
 
 def test_two_classes_are_told_apart() -> None:
@@ -185,6 +119,42 @@ def test_a_message_without_round_or_arrays_is_refused() -> None:
 
 def test_a_framework_is_found_by_its_name() -> None:
     assert variant_of("sklearn") is sklearn_model
+
+
+def test_an_exported_estimator_predicts_without_this_package(tmp_path: Path) -> None:
+    arrays = CHECKS.trained()
+    details = {"framework": "sklearn", "shape": [8, 8, 1], "classes": list(TASK.classes)}
+    assert export(arrays, details, "joblib", tmp_path / "model.joblib") == tmp_path / "model.joblib"
+    printed = image_checks.answer_elsewhere(
+        "import json, joblib\n"
+        "from sklearn.datasets import load_digits\n"
+        "model = joblib.load('model.joblib')\n"
+        "pixels = (load_digits().data[:200] * 255 // 16) / 255\n"
+        "print(json.dumps([model.class_names_, model.predict(pixels).tolist()]))\n",
+        tmp_path,
+    )
+    names, labels = json.loads(printed)
+    assert names == list(TASK.classes)
+    quality = sklearn_model.evaluate(arrays, image_checks.FEW)
+    assert np.mean(np.array(labels) == image_checks.FEW.labels) == pytest.approx(quality.accuracy)
+    assert quality.accuracy > 0.5
+
+
+@pytest.mark.parametrize(
+    ("details", "form", "words"),
+    [
+        ({}, "joblib", "do not say"),
+        ({"framework": "sklearn", "shape": [8, 8], "classes": ["a", "b"]}, "joblib", "images of"),
+        ({"framework": "sklearn", "shape": [8, 8, 1], "classes": ["a"]}, "pt", "can be had as joblib, not as pt"),
+        ({"framework": "pytorch", "shape": [8, 8, 1], "classes": ["a"]}, "x", "can be had as pt, not as x"),
+    ],
+)
+def test_a_form_that_the_model_cannot_have_is_refused(
+    tmp_path: Path, details: dict[str, object], form: str, words: str
+) -> None:
+    with pytest.raises(ExportError, match=words):
+        export(CHECKS.start(), details, form, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_server_app_needs_no_framework() -> None:

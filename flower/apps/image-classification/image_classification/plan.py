@@ -11,8 +11,8 @@ from oneflower.steps import client_step
 
 Framework = Literal["sklearn", "pytorch", "tensorflow"]
 
-# Of plain gradient descent, unless client-lr says otherwise.
-_LEARNING_RATES: dict[Framework, float] = {"sklearn": 0.2, "pytorch": 0.1, "tensorflow": 0.1}
+# Unless client-lr says otherwise.
+_LEARNING_RATES: dict[Framework, float] = {"sklearn": 0.2, "pytorch": 0.02, "tensorflow": 0.02}
 MAX_SEED = 2**31 - 1
 
 

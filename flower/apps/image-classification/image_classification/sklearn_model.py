@@ -6,7 +6,7 @@ from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
 from image_classification.plan import Plan
-from image_classification.variant import Arrays, Quality, Step, Task
+from image_classification.variant import Arrays, Quality, Step, Task, batches
 from oneflower.images import Images
 
 HIDDEN_UNITS = 64
@@ -41,7 +41,7 @@ def train(arrays: Arrays, images: Images, plan: Plan, step: Step) -> tuple[dict[
     loss = 0.0
     for _ in range(plan.epochs):
         loss = 0.0
-        for batch in _batches(generator.permutation(len(images)), plan.batch_size):
+        for batch in batches(generator.permutation(len(images)), plan.batch_size):
             before = [weights.copy() for weights in _weights(network)] if step.proximal_mu else []
             network.set_params(batch_size=len(batch))
             network.partial_fit(features[batch], images.labels[batch])
@@ -87,7 +87,3 @@ def _normal(generator: np.random.Generator, size: tuple[int, int]) -> Floats:
 
 def _features(images: Images) -> Floats:
     return images.pixels.reshape(len(images), -1).astype(np.float32) / np.float32(255)
-
-
-def _batches(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
-    return [order[start : start + size] for start in range(0, len(order), size)]

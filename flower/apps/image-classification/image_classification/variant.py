@@ -82,3 +82,8 @@ def check_arrays(arrays: Mapping[str, NDArray[Any]], expected: Arrays) -> dict[s
     if theirs != mine:
         raise ValueError(f"The message holds the arrays {theirs}; this node's network has {mine}")
     return {name: np.array(arrays[name], dtype=np.float32) for name in expected}
+
+
+def batches(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """Places in their order, cut into batches; the last may be smaller."""
+    return [order[start : start + size] for start in range(0, len(order), size)]
