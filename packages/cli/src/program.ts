@@ -90,8 +90,14 @@ function addCommand(
   for (const argument of spec.arguments ?? []) command.argument(argument.name, argument.help);
   for (const { flags, help, repeated, choices } of spec.options ?? []) {
     const option = new Option(flags, help);
-    if (repeated) option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
     if (choices) option.choices(choices);
+    const check = option.parseArg;
+    if (repeated) {
+      option.argParser((value: string, before: string[] | undefined) => {
+        check?.(value, undefined);
+        return [...(before ?? []), value];
+      });
+    }
     command.addOption(option);
   }
   if (spec.cloud) command.option('--cloud <name>', 'embedded, or the name of a saved cloud (default: the environment)');
@@ -99,7 +105,8 @@ function addCommand(
   command.addHelpText('after', examplesText(spec.examples));
   command.action(() => {
     const count = (spec.arguments ?? []).length;
-    const given: (string | undefined)[] = command.processedArgs.slice(0, count);
+    // One that may be given several times comes as a list.
+    const given: (string | undefined)[] = command.processedArgs.slice(0, count).flat();
     found({ kind: 'command', name, spec, arguments: given, options: command.opts<OptionValues>() });
   });
   parent.addCommand(command);

@@ -1,4 +1,4 @@
-import { access, constants, realpath, rename, symlink } from 'node:fs/promises';
+import { access, constants, realpath, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   bakedFramework,
@@ -98,6 +98,7 @@ async function point(link: string, environment: string): Promise<void> {
     await symlink(environment, draft);
     await rename(draft, link);
   } catch (cause) {
+    await rm(draft, { force: true });
     throw new OneFlowerError({
       code: 'software-not-writable',
       message: `The environment ${environment} cannot be linked as ${link}: ${messageOf(cause)}.`,

@@ -10,7 +10,7 @@ export async function prepareFramework({ context, reporter }: CommandInput, fram
   const { homeFolder } = await import('@oneflower/control');
   const { agentCommandOf } = await import('@oneflower/minicloud');
   const command = agentCommandOf({ directory: embeddedFolder(homeFolder(context.environment)) });
-  const software = command && softwareOf(command);
+  const software = command && softwareOf({ args: [...command.args] });
   if (software === undefined) return;
   await context.ensureFramework(framework, software, message => {
     reporter.line(message);
