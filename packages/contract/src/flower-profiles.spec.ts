@@ -14,6 +14,14 @@ describe('profileOf', () => {
     expect(profileOf(version)).toBeUndefined();
   });
 
+  it.each([
+    ['1.40.0', false],
+    ['1.41.0', true],
+    ['1.42.3', true],
+  ])('says of %s whether its waits are known', (version, warm) => {
+    expect(profileOf(version)?.warm).toBe(warm);
+  });
+
   it('says the range in words', () => {
     expect(knownReleases()).toBe('1.39 to 1.42');
   });

@@ -12,11 +12,14 @@ export interface FlowerProfile {
   to: readonly [number, number];
   /** What SuperNodes speak. */
   fleet: 'http' | 'grpc';
+  /** Whether the launcher of warm workers knows how these releases wait; others are started as they are. */
+  warm: boolean;
 }
 
 export const flowerProfiles: readonly FlowerProfile[] = [
-  { from: [1, 39], to: [1, 39], fleet: 'grpc' },
-  { from: [1, 40], to: [1, 42], fleet: 'http' },
+  { from: [1, 39], to: [1, 39], fleet: 'grpc', warm: false },
+  { from: [1, 40], to: [1, 40], fleet: 'http', warm: false },
+  { from: [1, 41], to: [1, 42], fleet: 'http', warm: true },
 ];
 
 /** Profile of a release such as `1.41.0`, or undefined when OneFlower does not know how to run it. */

@@ -25,7 +25,7 @@ describe('the processes of a SuperLink', () => {
   it('listen on loopback only, with TLS and node authentication', () => {
     const [link, ...others] = superLinkProcesses(setting(), certificates);
     expect(others).toEqual([]);
-    expect(link?.file).toBe('/opt/oneflower/v/bin/flower-superlink');
+    expect(link?.file).toBe('/opt/oneflower/python/oneflower/warm/bin/flower-superlink');
     expect(link?.args).toEqual([
       ...['--host', '127.0.0.1', '--port', '8000'],
       ...['--ssl-certfile', '/c/server.pem', '--ssl-keyfile', '/c/server.key', '--ssl-ca-certfile', '/c/ca.crt'],
@@ -118,6 +118,46 @@ describe('the processes of a SuperNode', () => {
     });
     expect(node?.args).toContain('--insecure');
     expect(exec?.args).toEqual(['--insecure', '--runtime-api-address', '127.0.0.1:9094']);
+  });
+});
+
+describe('warm workers', () => {
+  const join = { gate: { host: '10.0.0.5', port: 9092 }, trust: undefined, nodeConfig: '' };
+  const launchers = '/opt/oneflower/python/oneflower/warm/bin';
+
+  it('start every process of a guest through the launchers, with one folder and the framework', () => {
+    const values = { FL_ISOLATION: 'process', ML_FRAMEWORK: 'pytorch', FL_USE_CASE: 'anomaly-detection' };
+    const processes = superNodeProcesses(setting(values), join);
+    expect(processes.map(({ file }) => file)).toEqual([
+      `${launchers}/flower-supernode`,
+      `${launchers}/flower-superexec`,
+    ]);
+    for (const { env } of processes) {
+      expect(env.PATH).toBe(`${launchers}:/opt/oneflower/v/bin:/usr/local/bin:/usr/bin:/bin`);
+      expect(env).toMatchObject({
+        ONEFLOWER_WARM_FOLDER: '/vm/opt/flower/state/warm',
+        ONEFLOWER_WARM_PROGRAM: 'flwr-clientapp',
+        ONEFLOWER_FRAMEWORK: 'pytorch',
+        ONEFLOWER_USE_CASE: 'anomaly-detection',
+      });
+      expect(env).not.toHaveProperty('ONEFLOWER_WARM');
+    }
+  });
+
+  it('are ServerApps at a SuperLink', () => {
+    const processes = superLinkProcesses(setting({ FL_ISOLATION: 'process' }), certificates);
+    expect(processes.map(({ env }) => env.ONEFLOWER_WARM_PROGRAM)).toEqual(['flwr-serverapp', 'flwr-serverapp']);
+  });
+
+  it.each([
+    ['switched off', { FL_WARM_WORKERS: 'NO' }, '1.41.0'],
+    ['a release whose waits are not known', {}, '1.40.0'],
+    ['the oldest release', {}, '1.39.0'],
+  ])('leave Flower as it is: %s', (_, values, version) => {
+    const [node] = superNodeProcesses(setting(values, version), join);
+    expect(node?.file).toBe('/opt/oneflower/v/bin/flower-supernode');
+    expect(node?.env.PATH).toBe('/opt/oneflower/v/bin:/usr/local/bin:/usr/bin:/bin');
+    expect(node?.env.ONEFLOWER_WARM).toBe('0');
   });
 });
 

@@ -19,6 +19,10 @@ export interface FlowerSetting {
   owner: FileOwner | undefined;
 }
 
+/** Flower's programs that run apps. */
+const serverApp = 'flwr-serverapp';
+const clientApp = 'flwr-clientapp';
+
 /** Where the SuperLink's Flower listens, by what it serves there. */
 export interface SuperLinkPorts {
   http: HostPort;
@@ -40,7 +44,7 @@ export function superLinkProcesses(
   const { settings, version, loopback } = setting;
   const { http, fleet } = superLinkPorts(version, loopback);
   // What an app may import is what the image holds: nothing is installed at run time.
-  const link = flowerProcess(setting, 'flower-superlink', [
+  const link = flowerProcess(setting, serverApp, 'flower-superlink', [
     ...['--host', http.host, '--port', String(http.port)],
     ...(fleet === http ? [] : ['--fleet-api-type', 'grpc-rere', '--fleet-api-address', formatHostPort(fleet)]),
     ...serverTls(certificates),
@@ -52,7 +56,8 @@ export function superLinkProcesses(
   if (certificates) link.env.ONEFLOWER_CERTIFICATE = contentId(certificates.certificatePem);
   if (settings.FL_ISOLATION !== 'process') return [link];
   const trust = certificates ? ['--root-certificates', certificates.caFile] : ['--insecure'];
-  return [link, flowerProcess(setting, 'flower-superexec', [...trust, '--runtime-api-address', formatHostPort(http)])];
+  const exec = [...trust, '--runtime-api-address', formatHostPort(http)];
+  return [link, flowerProcess(setting, serverApp, 'flower-superexec', exec)];
 }
 
 /** How a SuperNode joins. */
@@ -72,7 +77,7 @@ export function superNodePort(loopback: string): HostPort {
 export function superNodeProcesses(setting: FlowerSetting, join: JoinSetting): ProcessSpec[] {
   const { settings, loopback } = setting;
   const runtime = superNodePort(loopback);
-  const node = flowerProcess(setting, 'flower-supernode', [
+  const node = flowerProcess(setting, clientApp, 'flower-supernode', [
     ...['--superlink', formatHostPort(join.gate)],
     ...(join.trust
       ? ['--root-certificates', join.trust.caFile, '--auth-supernode-private-key', join.trust.keyFile]
@@ -86,7 +91,7 @@ export function superNodeProcesses(setting: FlowerSetting, join: JoinSetting): P
   if (join.trust) node.env.ONEFLOWER_CERTIFICATE = contentId(join.trust.caPem);
   if (settings.FL_ISOLATION !== 'process') return [node];
   const exec = ['--insecure', '--runtime-api-address', formatHostPort(runtime)];
-  return [node, flowerProcess(setting, 'flower-superexec', exec)];
+  return [node, flowerProcess(setting, clientApp, 'flower-superexec', exec)];
 }
 
 /** The node's configuration: the operator's, with the leased partition where that says nothing. */
@@ -99,11 +104,35 @@ export function nodeConfigWith(given: string, keys: readonly string[], partition
   return [given, ...added].filter(Boolean).join(' ');
 }
 
-/** Environment of Flower's processes and of the apps that they start. */
-export function flowerEnvironment({ layout, settings, bin }: FlowerSetting): Record<string, string> {
-  const checkpoints = checkpointsOf(layout, settings);
+/**
+ * Folder of programs under Flower's names that start apps warm and wait less (the Python package oneflower.warm), or
+ * undefined where Flower runs as it is.
+ */
+function launchersOf({ layout, settings, version }: FlowerSetting): string | undefined {
+  const known = profileOf(version)?.warm ?? false;
+  return settings.FL_WARM_WORKERS && known ? join(layout.software.python, 'oneflower/warm/bin') : undefined;
+}
+
+/** What the launchers read: where their sockets are, and what apps import. Without them nothing is warm. */
+function warmEnvironment(setting: FlowerSetting, app: string): Record<string, string> {
+  const { layout, settings } = setting;
+  if (launchersOf(setting) === undefined) return { ONEFLOWER_WARM: '0' };
   return {
-    PATH: `${bin}:/usr/local/bin:/usr/bin:/bin`,
+    // Flower's user makes it. One for all processes of a guest, which with FL_ISOLATION=process start one by one.
+    ONEFLOWER_WARM_FOLDER: join(layout.flowerState, 'warm'),
+    ONEFLOWER_WARM_PROGRAM: app,
+    ONEFLOWER_FRAMEWORK: settings.ML_FRAMEWORK,
+    ONEFLOWER_USE_CASE: settings.FL_USE_CASE,
+  };
+}
+
+/** Environment of Flower's processes and of the apps that they start. */
+export function flowerEnvironment(setting: FlowerSetting): Record<string, string> {
+  const { layout, settings, bin } = setting;
+  const checkpoints = checkpointsOf(layout, settings);
+  const launchers = launchersOf(setting);
+  return {
+    PATH: [...(launchers === undefined ? [] : [launchers]), bin, '/usr/local/bin:/usr/bin:/bin'].join(':'),
     HOME: layout.flowerState,
     TMPDIR: join(layout.flowerState, 'tmp'),
     LANG: 'C.UTF-8',
@@ -122,13 +151,14 @@ export function flowerEnvironment({ layout, settings, bin }: FlowerSetting): Rec
   };
 }
 
-function flowerProcess(setting: FlowerSetting, name: string, args: string[]): ProcessSpec {
+/** A server of Flower's, and the app program that is started for it. */
+function flowerProcess(setting: FlowerSetting, app: string, name: string, args: string[]): ProcessSpec {
   return {
     name,
-    file: join(setting.bin, name),
+    file: join(launchersOf(setting) ?? setting.bin, name),
     args,
     cwd: setting.layout.flower,
-    env: flowerEnvironment(setting),
+    env: { ...flowerEnvironment(setting), ...warmEnvironment(setting, app) },
     owner: setting.owner,
   };
 }
