@@ -7,7 +7,7 @@ from sklearn.neural_network import MLPClassifier
 # Private, but all there is: nothing public sees the steps of one batch. The lock pins the release.
 from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
 
-from anomaly_detection.model import ARRAY_NAMES, score
+from anomaly_detection.model import ARRAY_NAMES, LEARNING_RATE, score
 from anomaly_detection.plan import TrainingPlan
 from anomaly_detection.types import Floats, Labels, Weights
 
@@ -36,16 +36,7 @@ def train(
 
     :param mu: weight of FedProx's term; 0 trains as if it did not exist.
     """
-    network = MLPClassifier(
-        hidden_layer_sizes=(plan.hidden_units,),
-        activation="tanh",
-        solver="sgd",
-        momentum=MOMENTUM,
-        learning_rate_init=plan.learning_rate,
-        batch_size=1,
-        random_state=(plan.seed + server_round) % 2**31,
-    )
-    _give_weights(network, weights)
+    network = classifier(weights, plan.learning_rate, (plan.seed + server_round) % 2**31)
     network.set_params(batch_size=min(BATCH, len(labels)))
     if mu > 0:
         network._optimizer = _DrawnBack(network, mu)
@@ -55,9 +46,21 @@ def train(
     return dict(zip(ARRAY_NAMES, (np.asarray(array) for array in arrays), strict=True))
 
 
-def _give_weights(network: MLPClassifier, weights: Weights) -> None:
-    """scikit-learn makes the layers at the first fit only: fit two rows of nothing, then put ours in their place."""
-    columns = weights["hidden.weight"].shape[0]
+def classifier(weights: Weights, learning_rate: float = LEARNING_RATE, seed: int = 0) -> MLPClassifier:
+    """scikit-learn's network with these weights, for scaled rows.
+
+    It makes its layers at the first fit only: fit two rows of nothing, then put ours in their place.
+    """
+    columns, hidden_units = weights["hidden.weight"].shape
+    network = MLPClassifier(
+        hidden_layer_sizes=(hidden_units,),
+        activation="tanh",
+        solver="sgd",
+        momentum=MOMENTUM,
+        learning_rate_init=learning_rate,
+        batch_size=1,
+        random_state=seed,
+    )
     network.partial_fit(np.zeros((2, columns)), np.array([0, 1]), classes=np.array([0, 1]))
     # Made anew by the next fit: momentum begins at rest.
     del network._optimizer
@@ -68,6 +71,7 @@ def _give_weights(network: MLPClassifier, weights: Weights) -> None:
         (network.intercepts_[1], weights["output.bias"]),
     ):
         mine[...] = given
+    return network
 
 
 def trained_on(labels: Labels) -> int:

@@ -3,10 +3,10 @@
 NumPy is enough: the base model is on the nodes only.
 """
 
-from flwr.app import Context
+from flwr.app import ArrayRecord, Context
 from flwr.serverapp import Grid, ServerApp
 
-from llm_fine_tuning.exchange import agree
+from llm_fine_tuning.exchange import BaseFacts, adapters_record, agree
 from llm_fine_tuning.plan import Plan
 from oneflower.server import Federation
 
@@ -18,7 +18,7 @@ def main(grid: Grid, context: Context) -> None:
     """Run all rounds and keep the adapters."""
     plan = Plan.of_run(context.run_config)
     federation = Federation.begin(grid, context)
-    base, start = agree(federation.ask())
+    base, start = _agreed(federation)
     federation.train(
         start,
         train_config=base.config(),
@@ -34,3 +34,11 @@ def main(grid: Grid, context: Context) -> None:
         },
         best=("eval_loss", "min"),
     )
+
+
+def _agreed(federation: Federation) -> tuple[BaseFacts, ArrayRecord]:
+    """The base model and the adapters to begin with: those of the checkpoint where the run goes on from one."""
+    if federation.resumed is None:
+        return agree(federation.ask())
+    base = BaseFacts.of_details(federation.resumed.details)
+    return base, adapters_record(federation.resumed.arrays)
