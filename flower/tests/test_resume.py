@@ -472,6 +472,12 @@ def test_what_the_first_run_asked_comes_back(root: Path, models: Path) -> None:
     np.testing.assert_array_equal(read_model(models / "2.npz")["center"], [1.5, 2.5])
 
 
+def test_other_details_are_told(root: Path, models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(context_of(1), Nodes(), details={"columns": ["a", "b"], "unit": "m", "app": "mine"})
+    run(context_of(2, resume_from=newest(root, 1)), Nodes(), details={"columns": ["b", "a"], "app": "mine"})
+    assert "Details of the app are not those of checkpoint 1/round-000006.npz: columns, unit" in caplog.text
+
+
 class Counting(FedAvg):
     """A strategy whose state nobody has told OneFlower of."""
 

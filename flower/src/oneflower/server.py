@@ -150,7 +150,7 @@ class Federation:
         check_rule(best)
         state = StateKeeper(self._strategy)
         keeper = self._checkpoints(initial_arrays, constants, own, state, best)
-        arrays = self._go_on(initial_arrays, constants, keeper, state)
+        arrays = self._go_on(initial_arrays, constants, own, keeper, state)
         reporting = self._rounds(keeper)
         result = reporting.start(
             self._grid,
@@ -209,6 +209,7 @@ class Federation:
         self,
         initial: ArrayRecord,
         constants: Mapping[str, NDArray[Any]],
+        details: Mapping[str, object],
         keeper: CheckpointKeeper,
         state: StateKeeper,
     ) -> ArrayRecord:
@@ -216,6 +217,7 @@ class Federation:
         if self.resumed is None:
             return initial
         self.resumed.check(self._identity, initial, constants)
+        self.resumed.warn_of_details(details)
         model = self.resumed.restore(state)
         keeper.go_on_from(self.resumed)
         remaining = max(0, self.settings.num_rounds - self.resumed.round)

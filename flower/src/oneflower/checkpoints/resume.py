@@ -86,6 +86,13 @@ class Resumed:
         if differences:
             raise CheckpointRefusedError(self.place, differences)
 
+    def warn_of_details(self, details: Mapping[str, object]) -> None:
+        """Say which details of the app are not those of the checkpoint: they may be another model's."""
+        theirs = self.manifest.details
+        names = sorted(name for name in {*theirs, *details} if theirs.get(name) != details.get(name))
+        if names:
+            logger.warning("Details of the app are not those of checkpoint %s: %s", self.place, ", ".join(names))
+
     def restore(self, keeper: StateKeeper) -> ArrayRecord:
         """Put the state into the strategy. Returns the model.
 
