@@ -100,6 +100,8 @@ export const events = {
       status: z.enum(['completed', 'failed', 'stopped']),
       details: z.string(),
       rounds_done: z.int(),
+      /** It was interrupted, and another run goes on in its place: run_resumed follows. */
+      resumes: z.boolean().optional(),
     }),
   },
   model_saved: {

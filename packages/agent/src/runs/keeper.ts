@@ -236,7 +236,8 @@ export class RunKeeper {
     const endedAt = at || new Date(this.#parts.clock.now()).toISOString();
     Object.assign(record, { status, details, endedAt, resume: resumes ? 'due' : 'none' });
     const { runId, roundsDone } = record;
-    this.#parts.events.emit('run_ended', { run_id: runId, status, details, rounds_done: roundsDone });
+    const data = { run_id: runId, status, details, rounds_done: roundsDone, ...(resumes ? { resumes } : {}) };
+    this.#parts.events.emit('run_ended', data);
   }
 
   #mayResume(): boolean {

@@ -83,11 +83,7 @@ export class Resumption {
 
   /** An operator does not want an interrupted run to go on. */
   async drop(record: RunRecord): Promise<void> {
-    const details = `${record.details} It was stopped before that.`;
-    Object.assign(record, { resume: 'none', status: 'stopped', details });
-    await this.#ledger.save();
-    const { runId, roundsDone } = record;
-    this.#parts.events.emit('run_ended', { run_id: runId, status: 'stopped', details, rounds_done: roundsDone });
+    await this.#endFor(record, 'stopped', `${record.details} It was stopped before that.`);
   }
 
   /**
@@ -190,10 +186,16 @@ export class Resumption {
   }
 
   #giveUp(record: RunRecord, words: string): Promise<void> {
-    record.resume = 'none';
-    record.details = words;
     this.#parts.log.error(words);
-    return this.#ledger.save();
+    return this.#endFor(record, 'failed', words);
+  }
+
+  /** Whoever follows the run waits for another one in its place. */
+  async #endFor(record: RunRecord, status: 'failed' | 'stopped', details: string): Promise<void> {
+    Object.assign(record, { resume: 'none', status, details });
+    await this.#ledger.save();
+    const { runId, roundsDone } = record;
+    this.#parts.events.emit('run_ended', { run_id: runId, status, details, rounds_done: roundsDone });
   }
 
   async #lastGood(record: RunRecord): Promise<Checkpoint | undefined> {

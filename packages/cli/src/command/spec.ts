@@ -37,7 +37,7 @@ export interface OptionSpec {
 }
 
 export interface ArgumentSpec {
-  /** `<name>` is required, `[name]` is not. */
+  /** `<name>` is required, `[name]` is not; `<names...>`, as the last one, may be given several times. */
   name: string;
   help: string;
 }

@@ -10,8 +10,11 @@ import { deploy } from './deploy.ts';
 import { doctor } from './doctor.ts';
 import { download } from './model/download.ts';
 import { list as listModels } from './model/list.ts';
+import { checkpoints } from './run/checkpoints.ts';
+import { compare } from './run/compare.ts';
 import { list as listRuns } from './run/list.ts';
 import { logs } from './run/logs.ts';
+import { resume } from './run/resume.ts';
 import { stop as stopRun } from './run/stop.ts';
 import { submit } from './run/submit.ts';
 import { watch } from './run/watch.ts';
@@ -24,7 +27,11 @@ const own: readonly (CommandSpec | CommandGroup)[] = [
   status,
   scale,
   remove,
-  { name: 'run', summary: 'Runs of a service', verbs: [listRuns, submit, watch, logs, stopRun] },
+  {
+    name: 'run',
+    summary: 'Runs of a service',
+    verbs: [listRuns, submit, watch, logs, stopRun, resume, checkpoints, compare],
+  },
   { name: 'model', summary: 'Models that a service keeps', verbs: [listModels, download] },
   {
     name: 'cloud',

@@ -26,18 +26,25 @@ export function describeEvent({ event, data }: FlowerEvent): string | undefined 
       return `SuperNode ${data.name ?? data.node_id} offline`;
     case 'run_submitted':
       return `Run ${data.run_id}: ${data.app} submitted`;
+    case 'run_resumed':
+      return `Run ${data.run_id}: ${data.round === 0 ? 'starts over in place of' : `goes on from round ${data.round} of`} run ${data.continues}`;
     case 'run_ended':
+      if (data.resumes === true) return `Run ${data.run_id}: ${data.details.replace(/^Interrupted/, 'interrupted')}`;
       return `Run ${data.run_id}: ${data.status} after ${counted(data.rounds_done, 'round')}${data.details === '' ? '' : ` (${data.details})`}`;
     case 'model_saved':
       return `Run ${data.run_id}: model kept (${data.file}, ${formatBytes(data.bytes)})`;
     case 'training_start':
-      return `Run ${data.run_id}: training starts, ${counted(data.num_rounds, 'round')} with ${data.strategy}`;
+      return `Run ${data.run_id}: training starts, ${roundsOf(data)} with ${data.strategy}`;
     case 'round_start':
       return undefined;
     case 'round_end':
       return describeRound(data);
     case 'client_failure':
       return `Round ${data.round}: SuperNode ${data.node_id} failed: ${data.error}`;
+    case 'round_repeated':
+      return `Round ${data.round} is done again (attempt ${data.attempt}): ${data.error}`;
+    case 'checkpoint_failed':
+      return `Round ${data.round}: no checkpoint could be written: ${data.error}`;
     case 'training_end':
       return `Run ${data.run_id}: training done, ${counted(data.total_rounds, 'round')} in ${seconds(data.total_duration_seconds)}`;
     case 'model_written':
@@ -54,9 +61,16 @@ export function describeEvent({ event, data }: FlowerEvent): string | undefined 
 /** What is going on after an event, for the live line. */
 export function activityAfter({ event, data }: FlowerEvent): string | undefined {
   if (event === 'round_start') return `Round ${data.round} with ${counted(data.num_clients_selected, 'SuperNode')}`;
-  if (event === 'run_submitted') return `Run ${data.run_id}: Flower starts the app`;
+  if (event === 'run_ended' && data.resumes === true) return 'Waiting for the run to go on';
+  if (event === 'run_submitted' || event === 'run_resumed') return `Run ${data.run_id}: Flower starts the app`;
   if (event === 'boot_ready') return 'Waiting for SuperNodes';
   return undefined;
+}
+
+type TrainingStart = Extract<FlowerEvent, { event: 'training_start' }>['data'];
+
+function roundsOf({ num_rounds: rounds, first_round: first = 1 }: TrainingStart): string {
+  return first === 1 ? counted(rounds, 'round') : `rounds ${first} to ${rounds}`;
 }
 
 type RoundEnd = Extract<FlowerEvent, { event: 'round_end' }>['data'];

@@ -4,10 +4,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import {
+  type CheckpointSummary,
   type EventPage,
   type FlowerEvent,
   type ModelManifest,
   operatorPaths,
+  type RunHistory,
   type RunSummary,
   type SuperLinkStatus,
 } from '@oneflower/contract';
@@ -25,13 +27,19 @@ export class OperatorServer {
     nodes: [],
     run: null,
   };
+  /** Final arrays by run, others by `RUN WHICH FORMAT`. */
   readonly modelFiles = new Map<string, Buffer>();
+  /** Told of the next files instead of what is right. */
+  sha256: string | undefined;
+  readonly histories = new Map<string, RunHistory>();
+  checkpoints: CheckpointSummary[] = [];
+  readonly resumed: { runId: string; round: string | null }[] = [];
   readonly logs = new Map<string, string>();
   /** SHA-256 of the token that is accepted. */
   tokenHash = '';
   /** The next so many calls are cut off. */
   cuts = 0;
-  readonly submitted: { archive: Buffer; overrides: string[] }[] = [];
+  readonly submitted: { archive: Buffer; overrides: string[]; from: string | null }[] = [];
   #events: EventPage['events'] = [];
   #waiting: (() => void)[] = [];
   readonly #server: Server;
@@ -76,27 +84,47 @@ export class OperatorServer {
       return answer(response, 401, refusal('token-refused', 'The token is not accepted.'));
     }
     const file = new RegExp(`^${operatorPaths.models}/([^/]+)/file$`).exec(url.pathname)?.[1];
-    if (file !== undefined) return this.#file(response, file);
+    if (file !== undefined) return this.#file(response, file, url.searchParams);
     return answer(response, ...(await this.#route(`${request.method} ${url.pathname}`, url, body)));
   }
 
   async #route(call: string, url: URL, body: Buffer): Promise<[number, unknown]> {
-    const run = new RegExp(`${operatorPaths.runs}/([^/]+)/(logs|stop)$`).exec(url.pathname);
+    const run = new RegExp(`${operatorPaths.runs}/([^/]+)/(logs|stop|resume|checkpoints|history)$`).exec(url.pathname);
     if (call === `GET ${operatorPaths.status}`) return [200, this.status];
     if (call === `GET ${operatorPaths.runs}`) return [200, { runs: this.runs }];
     if (call === `POST ${operatorPaths.runs}`) return [200, this.#submit(url, body)];
     if (call === `GET ${operatorPaths.models}`) return [200, { models: this.models }];
     if (call === `GET ${operatorPaths.events}`) return [200, await this.#page(url)];
     if (run?.[2] === 'logs') return [200, this.#log(run[1] ?? '', Number(url.searchParams.get('after')))];
+    if (run?.[2] === 'resume') return [200, this.#resume(run[1] ?? '', url)];
+    if (run?.[2] === 'checkpoints') return [200, { checkpoints: this.checkpoints }];
+    if (run?.[2] === 'history') return [200, this.histories.get(run[1] ?? '')];
+    const model = new RegExp(`${operatorPaths.models}/([^/]+)$`).exec(url.pathname)?.[1];
+    if (model !== undefined) return this.#model(model, url);
     if (run?.[2] === 'stop') return this.#stop(run[1] ?? '');
     return [404, refusal('not-found', 'There is nothing at that path.')];
   }
 
   #submit(url: URL, archive: Buffer): RunSummary {
-    this.submitted.push({ archive, overrides: url.searchParams.getAll('run-config') });
+    const query = url.searchParams;
+    this.submitted.push({ archive, overrides: query.getAll('run-config'), from: query.get('from') });
     const run = runSummary({ runId: String(100 + this.runs.length), submittedBy: 'operator', status: 'pending' });
     this.runs.push(run);
     return run;
+  }
+
+  #resume(continues: string, url: URL): RunSummary {
+    const round = url.searchParams.get('checkpoint');
+    this.resumed.push({ runId: continues, round });
+    return runSummary({ runId: '200', continues, checkpoint: Number(round ?? 6) });
+  }
+
+  #model(runId: string, url: URL): [number, unknown] {
+    const which = url.searchParams.get('which');
+    const found = this.models.find(model => model.runId === runId);
+    return found
+      ? [200, { ...found, round: which === 'best' ? 3 : Number(which) }]
+      : [404, refusal('model-unknown', 'None.')];
   }
 
   async #page(url: URL): Promise<EventPage> {
@@ -122,9 +150,17 @@ export class OperatorServer {
     return [204, undefined];
   }
 
-  #file(response: ServerResponse, runId: string): void {
-    const content = this.modelFiles.get(runId) ?? Buffer.alloc(0);
-    response.writeHead(200, { 'content-length': content.length }).end(content);
+  #file(response: ServerResponse, runId: string, query: URLSearchParams): void {
+    const which = query.get('which');
+    const format = query.get('format');
+    const key = which === 'final' && format === 'npz' ? runId : `${runId} ${which} ${format}`;
+    const content = this.modelFiles.get(key);
+    if (!content) {
+      answer(response, 400, refusal('framework-missing', `No ${format}.`));
+      return;
+    }
+    const sha256 = this.sha256 ?? createHash('sha256').update(content).digest('hex');
+    response.writeHead(200, { 'content-length': content.length, 'x-sha256': sha256 }).end(content);
   }
 }
 

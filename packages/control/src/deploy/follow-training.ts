@@ -19,7 +19,8 @@ const askAgainMs = 500;
 
 /**
  * Tells the SuperLink's events, boot included, until the run that the variables describe has started or ended.
- * With the goal `ready` it goes on until the signal stops it.
+ * With the goal `ready` it goes on until the signal stops it. A run that was interrupted and goes on by itself is
+ * followed into the run in its place.
  * @throws OneFlowerError `run-failed`.
  */
 export async function followTraining(following: TrainingFollowing): Promise<RunSummary | null> {
@@ -28,10 +29,11 @@ export async function followTraining(following: TrainingFollowing): Promise<RunS
     notify({ type: 'flower_event', ...numbered });
     const { event } = numbered;
     const decides = event.event === 'run_ended' || (event.event === 'training_start' && goal === 'training');
-    if (goal === 'ready' || !decides) continue;
+    if (goal === 'ready' || !decides || (event.event === 'run_ended' && event.data.resumes === true)) continue;
     const run = await summaryOf(following, event.data.run_id);
     // An operator may have submitted a run of their own meanwhile.
     if (run?.submittedBy === 'operator') continue;
+    if (event.event === 'run_ended' && run?.continuedBy) continue;
     if (event.event === 'training_start' || event.data.status === 'completed') return run;
     throw new OneFlowerError({
       code: 'run-failed',

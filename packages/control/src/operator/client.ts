@@ -1,10 +1,14 @@
 import {
   ApiError,
+  CheckpointList,
+  type CheckpointSummary,
   EventPage,
+  type ModelFormat,
   ModelList,
-  type ModelManifest,
+  ModelManifest,
   OneFlowerError,
   operatorPaths,
+  RunHistory,
   RunList,
   RunLogs,
   RunSummary,
@@ -23,7 +27,12 @@ import {
 export interface ModelStream {
   chunks: AsyncIterable<Buffer>;
   length: number | null;
+  /** SHA-256 of the whole file, in hexadecimal digits, as the SuperLink says. */
+  sha256: string;
 }
+
+/** Which model of a run: that of its end, of its best round, or of a round. */
+export type WhichModel = 'final' | 'best' | number;
 
 /**
  * The operator API of one service, typed. Every method may throw OneFlowerError `operator-unreachable`,
@@ -32,19 +41,26 @@ export interface ModelStream {
 export interface OperatorClient {
   status(signal?: AbortSignal): Promise<SuperLinkStatus>;
   runs(): Promise<RunSummary[]>;
-  /** `overrides` are KEY=VALUE of the run config. */
-  submit(archive: Buffer, overrides: readonly string[]): Promise<RunSummary>;
+  /** `overrides` are KEY=VALUE of the run config; `from` is RUN or RUN/ROUND, a checkpoint to begin with. */
+  submit(archive: Buffer, overrides: readonly string[], from?: string): Promise<RunSummary>;
+  /** Lets a run that has ended go on, from its last checkpoint or that of a round. */
+  resume(runId: string, round: number | undefined): Promise<RunSummary>;
+  checkpoints(runId: string): Promise<CheckpointSummary[]>;
+  history(runId: string): Promise<RunHistory>;
   stop(runId: string): Promise<void>;
   logs(runId: string, after: number, signal?: AbortSignal): Promise<RunLogs>;
   /** Events with a higher number than `after`; waits up to `waitSeconds` (at most 30) for the first. */
   events(after: number, waitSeconds: number, signal?: AbortSignal): Promise<EventPage>;
   models(): Promise<ModelManifest[]>;
-  modelFile(runId: string, signal?: AbortSignal): Promise<ModelStream>;
+  model(runId: string, which: WhichModel): Promise<ModelManifest>;
+  modelFile(runId: string, which: WhichModel, format: ModelFormat, signal?: AbortSignal): Promise<ModelStream>;
   close(): Promise<void>;
 }
 
 const largestAnswer = 16 * 1024 * 1024;
 const submitTimeoutMs = 300_000;
+/** Another format than arrays by name is made when it is asked for. */
+const exportTimeoutMs = 360_000;
 
 export function createOperatorClient(access: OperatorAccess): OperatorClient {
   const transport = createOperatorTransport(access);
@@ -58,21 +74,29 @@ export function createOperatorClient(access: OperatorAccess): OperatorClient {
   }
   const get = <Result>(path: string, schema: z.ZodType<Result>, rest: Partial<OperatorCall> = {}) =>
     call({ method: 'GET', path, ...rest }, schema);
+  const modelPath = (runId: string): string => `${operatorPaths.models}/${encodeURIComponent(runId)}`;
   const run = (runId: string): string => `${operatorPaths.runs}/${encodeURIComponent(runId)}`;
   return {
     status: signal => get(operatorPaths.status, SuperLinkStatus, { signal }),
     runs: async () => (await get(operatorPaths.runs, RunList)).runs,
-    submit: (content, overrides) =>
+    submit: (content, overrides, from) =>
       call(
         {
           method: 'POST',
           path: operatorPaths.runs,
-          query: { 'run-config': overrides },
+          query: { 'run-config': overrides, ...(from === undefined ? {} : { from }) },
           body: { content, type: 'application/gzip' },
           timeoutMs: submitTimeoutMs,
         },
         RunSummary,
       ),
+    resume(runId, round) {
+      const query: Record<string, string> = round === undefined ? {} : { checkpoint: String(round) };
+      const path = `${run(runId)}/resume`;
+      return call({ method: 'POST', path, query, timeoutMs: submitTimeoutMs }, RunSummary);
+    },
+    checkpoints: async runId => (await get(`${run(runId)}/checkpoints`, CheckpointList)).checkpoints,
+    history: runId => get(`${run(runId)}/history`, RunHistory),
     async stop(runId) {
       await call({ method: 'POST', path: `${run(runId)}/stop` }, z.unknown());
     },
@@ -84,12 +108,15 @@ export function createOperatorClient(access: OperatorAccess): OperatorClient {
         signal,
       }),
     models: async () => (await get(operatorPaths.models, ModelList)).models,
-    async modelFile(runId, signal) {
-      const path = `${operatorPaths.models}/${encodeURIComponent(runId)}/file`;
-      const answer = await transport.send({ method: 'GET', path, signal });
+    model: (runId, which) => get(modelPath(runId), ModelManifest, { query: { which: String(which) } }),
+    async modelFile(runId, which, format, signal) {
+      const query = { which: String(which), format };
+      const path = `${modelPath(runId)}/file`;
+      const answer = await transport.send({ method: 'GET', path, query, timeoutMs: exportTimeoutMs, signal });
       if (answer.statusCode >= 300) throw refusal(access, answer.statusCode, await readText(access, answer, signal));
       const length = Number(answer.headers['content-length']);
-      return { chunks: chunksOf(access, answer, signal), length: Number.isSafeInteger(length) ? length : null };
+      const sha256 = String(answer.headers['x-sha256'] ?? '');
+      return { chunks: chunksOf(access, answer, signal), length: Number.isSafeInteger(length) ? length : null, sha256 };
     },
     close: () => transport.close(),
   };

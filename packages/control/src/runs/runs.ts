@@ -1,4 +1,12 @@
-import { type Clock, nearest, OneFlowerError, type RunSummary, sleep } from '@oneflower/contract';
+import {
+  type CheckpointSummary,
+  type Clock,
+  nearest,
+  OneFlowerError,
+  type RunHistory,
+  type RunSummary,
+  sleep,
+} from '@oneflower/contract';
 import type { Notify } from '../notify.ts';
 import type { OperatorClient } from '../operator/client.ts';
 import { connectOperator, type OperatorPlace } from '../operator/connect.ts';
@@ -19,17 +27,50 @@ export function listRuns(context: RunsContext): Promise<RunSummary[]> {
 }
 
 /**
- * Submits an app's folder. `overrides` are KEY=VALUE of the run config.
+ * Submits an app's folder. `overrides` are KEY=VALUE of the run config; `from` is RUN or RUN/ROUND, whose checkpoint
+ * the app begins with.
  * @throws OneFlowerError `app-folder`, `app-too-large`, and what the operator API answers.
  */
 export async function submitRun(
   context: RunsContext,
   folder: string,
   overrides: readonly string[],
+  from?: string,
 ): Promise<RunSummary> {
   const { archive, files } = await packApp(folder);
   context.notify({ type: 'app_packed', files, bytes: archive.length });
-  return withOperator(context, operator => operator.submit(archive, overrides));
+  return withOperator(context, operator => operator.submit(archive, overrides, from));
+}
+
+/** Lets a run that has ended go on from its last checkpoint, or from that of a round; the latest when none is named. */
+export function resumeRun(context: RunsContext, request: { runId?: string | undefined; round?: number | undefined }) {
+  return withOperator(context, async operator => {
+    const run = await pickRun(operator, context.service, request.runId);
+    return operator.resume(run.runId, request.round);
+  });
+}
+
+/** What a run can be resumed from; the latest one when none is named. */
+export function listCheckpoints(
+  context: RunsContext,
+  runId?: string,
+): Promise<{ run: RunSummary; checkpoints: CheckpointSummary[] }> {
+  return withOperator(context, async operator => {
+    const run = await pickRun(operator, context.service, runId);
+    return { run, checkpoints: await operator.checkpoints(run.runId) };
+  });
+}
+
+/** Settings and rounds of runs, each with those of the runs that it continues. */
+export function readHistories(context: RunsContext, runIds: readonly string[]): Promise<RunHistory[]> {
+  return withOperator(context, async operator => {
+    const histories: RunHistory[] = [];
+    for (const runId of runIds) {
+      const run = await pickRun(operator, context.service, runId);
+      histories.push(await operator.history(run.runId));
+    }
+    return histories;
+  });
 }
 
 /** Asks a run to stop; the latest one that has not ended when none is named. */
@@ -42,27 +83,34 @@ export function stopRun(context: RunsContext, runId?: string): Promise<RunSummar
 }
 
 /**
- * Follows a run until it has ended; its events go to `notify`. A SuperLink that is away, from the start or in between,
- * is waited for.
- * @returns the run as it is at the end.
+ * Follows a run until it has ended, and the runs that go on in its place when it is interrupted; its events go to
+ * `notify`. A SuperLink that is away, from the start or in between, is waited for.
+ * @returns the last run as it is at the end.
  */
 export async function watchRun(context: RunsContext, runId?: string): Promise<RunSummary> {
   const { clock, notify, signal } = context;
   const following = { connect: () => connectOperator(context, context.service), clock, notify, signal };
   const pick = (wanted?: string) => askPatiently(following, operator => pickRun(operator, context.service, wanted));
   const run = await pick(runId);
-  if (hasEnded(run)) return run;
+  if (hasEnded(run) && run.continuedBy === null && !run.resumes) return run;
+  let followed = run.runId;
   let begun = false;
   for await (const numbered of followEvents({ ...following, after: 0 })) {
     const { event } = numbered;
     const about = 'run_id' in event.data ? event.data.run_id : undefined;
-    begun ||= about === run.runId;
+    if (event.event === 'run_resumed' && begun && event.data.continues === followed) followed = event.data.run_id;
+    begun ||= about === followed;
     // What happened before the run, and to other runs, is not of interest.
-    if (!begun || (about !== undefined && about !== run.runId)) continue;
+    if (!begun || (about !== undefined && about !== followed)) continue;
     notify({ type: 'flower_event', ...numbered });
-    if (event.event === 'run_ended') break;
+    if (event.event === 'run_ended' && event.data.resumes !== true && !(await goesOn(pick, followed))) break;
   }
-  return pick(run.runId);
+  return pick(followed);
+}
+
+/** An operator may have let a run go on that had ended for good. */
+async function goesOn(pick: (runId: string) => Promise<RunSummary>, runId: string): Promise<boolean> {
+  return (await pick(runId)).continuedBy !== null;
 }
 
 /** Milliseconds between two looks at a log. */
@@ -118,7 +166,9 @@ export async function withOperator<Result>(
 async function pickRun(operator: OperatorClient, service: string, runId: string | undefined): Promise<RunSummary> {
   const runs = latestFirst(await operator.runs());
   const run =
-    runId === undefined ? (runs.find(one => !hasEnded(one)) ?? runs[0]) : runs.find(one => one.runId === runId);
+    runId === undefined
+      ? (runs.find(one => !hasEnded(one)) ?? runs.find(one => one.resumes) ?? runs[0])
+      : runs.find(one => one.runId === runId);
   if (run) return run;
   const meant =
     runId === undefined

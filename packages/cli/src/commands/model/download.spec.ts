@@ -42,3 +42,36 @@ it('models are downloaded whole or not at all', async () => {
   expect(damaged.code).toBe(1);
   expect(await readdir(join(stage.home, 'out'))).toEqual([]);
 });
+
+it('models come with their card', async () => {
+  const content = Buffer.from('arrays');
+  stage.operator.models = [{ ...manifestOf(content), details: { strategy: 'FedProx', node_examples: { '1': 40 } } }];
+  stage.operator.modelFiles.set('7', content);
+  expect((await stage.run('model', 'download', '-o', 'out/m.npz')).code).toBe(0);
+  expect((await readdir(join(stage.home, 'out'))).sort()).toEqual(['m.card.json', 'm.card.md', 'm.npz']);
+  expect(await readFile(join(stage.home, 'out/m.card.md'), 'utf8')).toContain('- Strategy: FedProx');
+  const card = JSON.parse(await readFile(join(stage.home, 'out/m.card.json'), 'utf8'));
+  expect(card).toMatchObject({ runId: '7', nodeExamples: { '1': 40 }, file: { format: 'npz', bytes: 6 } });
+});
+
+it('models of other rounds and in other formats are had by name', async () => {
+  stage.operator.models = [manifestOf(Buffer.from('arrays'))];
+  stage.operator.modelFiles.set('7 best npz', Buffer.from('best'));
+  stage.operator.modelFiles.set('7 4 pt', Buffer.from('torch'));
+  stage.operator.modelFiles.set('7 final peft', Buffer.from('tar'));
+  const best = await stage.run('model', 'download', 'sensors', '7', '--round', 'best', '--json');
+  expect(best.document()).toMatchObject({ path: join(stage.home, 'sensors-7-round-3.npz'), bytes: 4 });
+  expect((await stage.run('model', 'download', '--round', '4', '-f', 'pt')).code).toBe(0);
+  expect(await readFile(join(stage.home, 'sensors-7-round-4.pt'), 'utf8')).toBe('torch');
+  expect((await stage.run('model', 'download', '--format', 'peft')).code).toBe(0);
+  expect(await readFile(join(stage.home, 'sensors-7.tar.gz'), 'utf8')).toBe('tar');
+
+  const none = await stage.run('model', 'download', '--format', 'joblib', '--json');
+  expect(none.document()).toMatchObject({ error: { details: { code: 'framework-missing' } } });
+  expect((await stage.run('model', 'download', '--round', 'last')).code).toBe(2);
+  expect((await stage.run('model', 'download', '--format', 'exe')).code).toBe(2);
+  stage.operator.sha256 = 'f'.repeat(64);
+  const damaged = await stage.run('model', 'download', '--round', 'best', '-o', 'x.npz', '--json');
+  expect(damaged.document()).toMatchObject({ error: { code: 'model-damaged' } });
+  expect(await readdir(stage.home)).not.toContain('x.npz');
+});

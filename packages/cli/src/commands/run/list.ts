@@ -15,13 +15,15 @@ export const list: CommandSpec = {
     const rows = runs.map(run => [
       run.runId,
       run.app,
-      run.status,
+      run.resumes ? 'interrupted' : run.status,
+      run.continues ?? '-',
       `${run.round}${run.rounds === null ? '' : `/${run.rounds}`}`,
       run.startedAt ?? '-',
+      run.checkpoint === null ? '-' : String(run.checkpoint),
       run.model ? 'yes' : 'no',
       formatMetrics(run.metrics),
     ]);
-    const head = ['RUN', 'APP', 'STATUS', 'ROUND', 'STARTED', 'MODEL', 'METRICS'];
+    const head = ['RUN', 'APP', 'STATUS', 'CONTINUES', 'ROUND', 'STARTED', 'CHECKPOINT', 'MODEL', 'METRICS'];
     const why = runs.filter(run => run.status === 'failed' && run.details !== '');
     const lines = [renderTable(head, rows), ...why.map(run => `Run ${run.runId}: ${run.details}`)];
     const text = runs.length === 0 ? 'There are no runs.\n' : `${safe(lines.join('\n'))}\n`;

@@ -85,4 +85,126 @@ describe('runs', () => {
     expect(none.document()).toMatchObject({ error: { code: 'app-folder' } });
     expect(none.code).toBe(2);
   });
+
+  it('begin with a checkpoint of another run', async () => {
+    await mkdir(join(stage.home, 'app'));
+    await writeFile(join(stage.home, 'app', 'pyproject.toml'), '[project]\nname = "x"\n');
+    expect((await stage.run('run', 'submit', 'sensors', 'app', '--from', '7/6')).code).toBe(0);
+    expect(stage.operator.submitted[0]?.from).toBe('7/6');
+    expect((await stage.run('run', 'submit', 'sensors', 'app', '--from', '../7')).code).toBe(2);
+  });
+});
+
+describe('a run that was interrupted', () => {
+  const interrupted = {
+    event: 'run_ended',
+    data: {
+      run_id: '7',
+      status: 'failed',
+      rounds_done: 6,
+      resumes: true,
+      details: 'Interrupted in round 7 of 10 because its ServerApp ended. It goes on from the checkpoint of round 6.',
+    },
+  } as const;
+  const resumed = { event: 'run_resumed', data: { run_id: '8', continues: '7', round: 6 } } as const;
+  const starts = {
+    event: 'training_start',
+    data: { run_id: '8', strategy: 'FedAvg', num_rounds: 10, min_clients: 2, first_round: 7 },
+  } as const;
+  const ends = { event: 'run_ended', data: { ...runEnded.data, run_id: '8' } } as const;
+
+  it('is followed into the run that goes on in its place', async () => {
+    const { operator } = stage;
+    operator.runs = [runSummary({ runId: '7', rounds: 10 })];
+    operator.tell(roundEnd, interrupted);
+    const watched = await stage.runWith(
+      {
+        onStderr: text => {
+          if (operator.runs.length > 1 || !text.includes('interrupted in round 7 of 10')) return;
+          const endedAt = '2026-01-01T00:00:01Z';
+          operator.runs = [
+            runSummary({ runId: '8', continues: '7', status: 'completed', endedAt, round: 10 }),
+            runSummary({ runId: '7', continuedBy: '8', status: 'failed', endedAt }),
+          ];
+          operator.tell(resumed, starts, { ...roundEnd, data: { ...roundEnd.data, run_id: '8', round: 7 } }, ends);
+        },
+      },
+      ...['run', 'watch'],
+    );
+    expect(watched.stdout).toBe('Run 8 is completed.\n');
+    expect(watched.code).toBe(0);
+    const said = ['It goes on from the checkpoint', 'goes on from round 6 of run 7', 'rounds 7 to 10', 'Round 7'];
+    const places = said.map(words => watched.stderr.indexOf(words));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    // From its first run on, also afterwards.
+    const again = await stage.run('run', 'watch', '--run', '7');
+    expect(again.stdout).toBe('Run 8 is completed.\n');
+  });
+
+  it('is shown with those that it belongs to', async () => {
+    stage.operator.runs = [
+      runSummary({ runId: '8', status: 'failed', continues: '7', checkpoint: 6, resumes: true, startedAt: '2026-02' }),
+      runSummary({ runId: '7', status: 'failed', continuedBy: '8', details: 'Interrupted; goes on as run 8.' }),
+    ];
+    const { stdout } = await stage.run('run', 'list');
+    expect(stdout).toMatch(/RUN.*CONTINUES.*CHECKPOINT/);
+    expect(stdout).toMatch(/^8 .* interrupted +7 .* 6 /m);
+    expect(stdout).toContain('Run 7: Interrupted; goes on as run 8.');
+  });
+
+  it('goes on when an operator says so', async () => {
+    stage.operator.runs = [runSummary({ status: 'stopped', endedAt: '2026-01-01T00:00:01Z' })];
+    const { stdout } = await stage.run('run', 'resume', 'sensors', '7', '--checkpoint', '4');
+    expect(stdout).toBe('Run 7 goes on from round 4 as run 200.\nNext: oneflower run watch sensors\n');
+    expect((await stage.run('run', 'resume')).code).toBe(0);
+    expect(stage.operator.resumed).toEqual([
+      { runId: '7', round: '4' },
+      { runId: '7', round: null },
+    ]);
+    expect((await stage.run('run', 'resume', '--checkpoint', 'last')).code).toBe(2);
+  });
+
+  it('lists what it can be resumed from', async () => {
+    stage.operator.runs = [runSummary({})];
+    expect((await stage.run('run', 'checkpoints')).stdout).toBe('Run 7 has no checkpoints.\n');
+    const checkpoint = { round: 6, bytes: 1500, savedAt: '2026-01-01T00:00:00Z', metrics: { loss: 0.5 } };
+    stage.operator.checkpoints = [{ ...checkpoint, best: true, final: true }];
+    expect((await stage.run('run', 'checkpoints', 'sensors', '7')).stdout).toMatch(
+      /^6 +best, final +1\.5 kB +2026-01-01T00:00:00Z +loss 0\.5000$/m,
+    );
+  });
+});
+
+describe('runs side by side', () => {
+  it('show what differs in their settings, and their curves', async () => {
+    const rounds = (runId: string, losses: number[]) =>
+      losses.map((loss, index) => ({
+        ...{ runId, round: index + 1, seconds: 30, responded: 2, failed: 0, metrics: { loss } },
+      }));
+    const runs = [runSummary({ runId: '7' }), runSummary({ runId: '8' })];
+    stage.operator.runs = runs;
+    const [first, second] = runs;
+    if (!first || !second) throw new Error('two runs');
+    stage.operator.histories.set('7', {
+      run: first,
+      settings: { strategy: 'FedAvg', seed: 1 },
+      rounds: rounds('7', [0.5, 0.25]),
+    });
+    stage.operator.histories.set('8', {
+      run: second,
+      settings: { strategy: 'FedAdam', seed: 1 },
+      rounds: rounds('8', [0.75]),
+    });
+    const { stdout } = await stage.run('run', 'compare', 'sensors', '7', '8');
+    expect(stdout).toMatch(/^time in rounds +1 min 0 s +30 s$/m);
+    expect(stdout).toMatch(/^strategy +FedAvg +FedAdam$/m);
+    expect(stdout).toContain('1 setting the same in all (--all shows them).');
+    expect(stdout).toMatch(/^1 +0\.5000 +0\.7500\n2 +0\.2500 +-$/m);
+    expect((await stage.run('run', 'compare', 'sensors', '7', '8', '--all')).stdout).toMatch(/^seed +1 +1$/m);
+    const document = (await stage.run('run', 'compare', 'sensors', '8', '7', '--json')).document();
+    expect(document).toMatchObject({ runs: [{ runId: '8' }, { runId: '7' }], metrics: [{ last: [0.75, 0.25] }] });
+    const unknown = await stage.run('run', 'compare', 'sensors', '7', '9', '--json');
+    expect(unknown.document()).toMatchObject({ error: { code: 'run-not-found' } });
+  });
 });

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { openRuns } from '../../command/access.ts';
-import { isSet, listOption } from '../../command/options.ts';
-import type { CommandSpec } from '../../command/spec.ts';
+import { isSet, listOption, textOption } from '../../command/options.ts';
+import type { CommandSpec, OptionValues } from '../../command/spec.ts';
 import { watchToEnd } from './watch.ts';
 
 export const submit: CommandSpec = {
@@ -14,6 +14,7 @@ export const submit: CommandSpec = {
   ],
   options: [
     { flags: '-c, --run-config <KEY=VALUE>', help: "overrides a value of the app's run config", repeated: true },
+    { flags: '--from <RUN[/ROUND]>', help: 'begin with the last checkpoint of a run, or with that of a round' },
     { flags: '-w, --wait', help: 'follow the run until it has ended' },
   ],
   cloud: true,
@@ -26,8 +27,25 @@ export const submit: CommandSpec = {
       arguments: [name = '', folder = ''],
     } = input;
     const runs = await openRuns(input, name);
-    const run = await submitRun(runs, resolve(context.folder, folder), listOption(options, 'runConfig'));
+    const run = await submitRun(
+      runs,
+      resolve(context.folder, folder),
+      listOption(options, 'runConfig'),
+      await from(options),
+    );
     if (isSet(options, 'wait')) return watchToEnd(runs, run.runId);
     return { document: { run }, text: `Run ${run.runId} is ${run.status}.\nNext: oneflower run watch ${name}\n` };
   },
 };
+
+async function from(options: OptionValues): Promise<string | undefined> {
+  const given = textOption(options, 'from');
+  if (given === undefined || /^\d{1,20}(\/\d{1,9})?$/.test(given)) return given;
+  const { OneFlowerError } = await import('@oneflower/contract');
+  throw new OneFlowerError({
+    code: 'usage',
+    message: `--from must be RUN or RUN/ROUND, not ${JSON.stringify(given.slice(0, 60))}.`,
+    remedy: 'oneflower run list and oneflower run checkpoints show what there is.',
+    fault: 'user',
+  });
+}

@@ -7,7 +7,8 @@ import { formatMetrics, safe } from '../../output/text.ts';
 export const watch: CommandSpec = {
   name: 'watch',
   summary: 'Follow a run until it has ended',
-  description: 'Goes on by itself when the connection is lost. Exits with 1 when the run has failed or was stopped.',
+  description:
+    'Goes on by itself when the connection is lost, and into the run that goes on when this one is interrupted. Exits with 1 when training has failed or was stopped.',
   arguments: [{ name: '[name]', help: 'name of the service (default: the only one)' }],
   options: [{ flags: '-r, --run <id>', help: 'the run (default: the one under way, or the latest)' }],
   cloud: true,
