@@ -233,6 +233,28 @@ def test_without_the_moments_the_result_would_be_another(root: Path, models: Pat
         np.testing.assert_array_equal(read_model(models / "3.npz")["layer.3"], read_model(models / "1.npz")["layer.3"])
 
 
+class Bursting(FedAvgM):
+    """One whose momentum and arrays are no numbers after round 3."""
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        arrays, metrics = super().aggregate_train(server_round, replies)
+        if server_round == 3 and arrays is not None and self.momentum_vector is not None:
+            self.momentum_vector = [np.asarray(array * np.nan) for array in self.momentum_vector]
+            arrays = ArrayRecord({name: Array(np.asarray(array.numpy() * np.nan)) for name, array in arrays.items()})
+            self.current_arrays = arrays
+        return arrays, metrics
+
+
+def test_a_round_that_comes_to_no_numbers_leaves_the_momentum_as_it_was(root: Path, models: Path) -> None:
+    run(context_of(1), Nodes(), Bursting(server_momentum=0.9))
+    trained = [record.trained for record in CheckpointStore(root / "1").manifests()[-1].history]
+    assert trained == [True, True, False, True, True, True]
+    for array in read_model(models / "1.npz").values():
+        assert np.isfinite(array).all()
+
+
 def test_a_resumed_run_does_the_rest_with_global_numbers(root: Path, models: Path, journal: ReadEvents) -> None:
     killed(context_of(1), "4 evaluate")
     before = len(journal())

@@ -10,7 +10,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from oneflower.checkpoints.manifest import RoundRecord
-from oneflower.checkpoints.state import chain_of
+from oneflower.checkpoints.state import chain_of, remember
 from oneflower.events import Events, finite_metrics
 from oneflower.log import logger
 from oneflower.metrics import is_broken
@@ -30,7 +30,7 @@ RoundEnded = Callable[[RoundRecord, ArrayRecord], None]
 
 # Record of a node's reply to a training message in which it may tell versions, such as that of its framework.
 VERSIONS_RECORD = "versions"
-MAX_VERSION = 60
+MAX_VERSION = 100
 MAX_VERSIONS = 20
 
 
@@ -142,9 +142,13 @@ class ReportingStrategy(Strategy):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         received = self._usable(server_round, list(replies))
+        put_back = remember(self.inner)
         arrays, metrics = self.inner.aggregate_train(server_round, received)
         if arrays is not None and self._sent is not None:
             arrays = self._sent.restore(arrays)
+            if arrays is None:
+                # Moments of what is no number would spoil all rounds to come.
+                put_back()
         if arrays is not None:
             self.aggregated_round = server_round
         self._note(metrics)
@@ -245,7 +249,7 @@ class ReportingStrategy(Strategy):
             for name, version in told.items() if isinstance(told, ConfigRecord) else ():
                 found.setdefault(name[:MAX_VERSION], set()).add(str(version)[:MAX_VERSION])
         few = sorted(found.items())[:MAX_VERSIONS]
-        self.versions = {name: ", ".join(sorted(versions)[:MAX_VERSIONS]) for name, versions in few}
+        self.versions = {name: ", ".join(sorted(versions))[:MAX_VERSION] for name, versions in few}
 
     def _end_round(self, server_round: int, arrays: ArrayRecord) -> None:
         self.rounds_done = server_round

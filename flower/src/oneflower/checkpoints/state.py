@@ -5,6 +5,7 @@ methods of ``KeepsState``; one that does not is resumed with its arrays, and the
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -67,6 +68,20 @@ def strategy_name(strategy: Strategy) -> str:
     """Names of the classes, such as ``DifferentialPrivacyServerSideFixedClipping(FedAvg)``."""
     *wrappers, innermost = [type(item).__name__ for item in chain_of(strategy)]
     return "".join(f"{name}(" for name in wrappers) + innermost + ")" * len(wrappers)
+
+
+def remember(strategy: Strategy) -> Callable[[], None]:
+    """Returns what puts a strategy's known state back to what it is now: for a round that comes to nothing.
+
+    Flower's strategies give these attributes new values and leave the old ones as they are.
+    """
+    before = [(item, name, getattr(item, name, None)) for item in chain_of(strategy) for name in _listed(item)]
+
+    def put_back() -> None:
+        for item, name, value in before:
+            setattr(item, name, value)
+
+    return put_back
 
 
 class StateKeeper:
