@@ -1,10 +1,12 @@
 """A run that was interrupted goes on from its checkpoint as if it had never stopped."""
 
 import json
+import multiprocessing
 import os
 import random
 import resource
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -231,6 +233,36 @@ def test_without_the_moments_the_result_would_be_another(root: Path, models: Pat
     run(context_of(3, resume_from=newest(root, 2)), Nodes(), FedAdam())
     with pytest.raises(AssertionError):
         np.testing.assert_array_equal(read_model(models / "3.npz")["layer.3"], read_model(models / "1.npz")["layer.3"])
+
+
+def trained_in_a_process(run_id: int, resume_from: str) -> None:
+    run(context_of(run_id, resume_from=resume_from, checkpoint_interval=2), Nodes(), FedAdam())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_run_killed_at_any_moment_ends_with_the_same_bits(seed: int, root: Path, models: Path) -> None:
+    began = time.monotonic()
+    trained_in_a_process(1, "")
+    usual = time.monotonic() - began
+    dice = random.Random(seed)  # noqa: S311
+    fork = multiprocessing.get_context("fork")
+    place, run_id, done = "", 2, False
+    for run_id in range(2, 6):
+        process = fork.Process(target=trained_in_a_process, args=(run_id, place))
+        process.start()
+        # The last one may end.
+        process.join(dice.uniform(0, usual) if run_id < 5 else None)
+        process.kill()
+        process.join()
+        done = process.exitcode == 0
+        if done:
+            break
+        found = CheckpointStore(root / str(run_id)).newest_readable()
+        place = f"{run_id}/{found.manifest.file}" if found else place
+    assert done
+    expected, actual = read_model(models / "1.npz"), read_model(models / f"{run_id}.npz")
+    for name, array in expected.items():
+        np.testing.assert_array_equal(actual[name], array, strict=True)
 
 
 class Bursting(FedAvgM):
