@@ -10,7 +10,7 @@ from anomaly_detection import model
 from anomaly_detection.plan import TrainingPlan
 from anomaly_detection.scaling import Scale
 from oneflower.export import main
-from oneflower.model_file import write_model
+from oneflower.model_file import read_model, write_model
 
 FLOWER = Path(__file__).parents[1]
 APP = FLOWER / "apps" / "anomaly-detection"
@@ -113,3 +113,20 @@ def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert export(tmp_path) == 1
     assert (tmp_path / "out").read_text() == "kept"
     assert "exists already" in capsys.readouterr().err
+
+
+def test_the_arrays_of_a_checkpoint_come_without_the_state_and_need_no_app(tmp_path: Path) -> None:
+    parts = {f"model/{name}": array for name, array in WEIGHTS.items()}
+    write_model({**parts, "constant/center": SCALE.center, "state/m_t.0": SCALE.width}, tmp_path / "m.npz")
+    (tmp_path / "m.json").write_text("{}")
+    words = arguments(tmp_path, "npz", APP)[2:]
+    assert main(words) == 0
+    found = read_model(tmp_path / "out")
+    assert list(found) == [*WEIGHTS, "center"]
+    for name, array in WEIGHTS.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_other_forms_need_the_app(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments(tmp_path, "joblib", APP)[2:])

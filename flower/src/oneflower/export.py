@@ -2,7 +2,8 @@
 
 Run as ``python -m oneflower.export --app-folder DIR --model FILE.npz --manifest FILE.json --format F --output PATH``.
 The manifest is a JSON object whose ``details`` are those that the app told with its model. The app's package has a
-module ``export`` with ``FORMATS`` and ``export(arrays, details, format, target) -> Path``. Exit status: 0 when the
+module ``export`` with ``FORMATS`` and ``export(arrays, details, format, target) -> Path``; the form ``npz`` needs no
+app. Exit status: 0 when the
 file (or folder) is written, 3 when the environment lacks the framework, 1 for everything else; in both cases one
 line on stderr says why. What was begun is removed.
 """
@@ -18,9 +19,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from oneflower.model_file import ModelFileError, read_model
+from oneflower.model_file import ModelFileError, read_model, write_model
 
 NO_FRAMEWORK = 3
+# The form that every model has.
+ARRAYS = "npz"
 # How a checkpoint names its parts; array names of models hold no slash.
 MODEL_PART = "model/"
 CONSTANT_PART = "constant/"
@@ -85,6 +88,18 @@ def export_model(app_folder: Path, model: Path, manifest: Path, form: str, outpu
         raise ExportError(f"The model could not be given as {form}: {error}") from error
 
 
+def export_arrays(model: Path, output: Path) -> Path:
+    """Write the arrays of a model by their names, without what else a checkpoint holds. Returns ``output``.
+
+    :raises ExportError: the file is no model, or the disk is full.
+    """
+    try:
+        write_model(model_arrays(read_model(model)), output)
+    except ModelFileError as error:
+        raise ExportError(str(error)) from error
+    return output
+
+
 def model_arrays(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """The model's arrays of a model file or a checkpoint, which holds the strategy's state as well."""
     if not any(name.startswith(MODEL_PART) for name in arrays):
@@ -96,7 +111,7 @@ def model_arrays(arrays: Mapping[str, Any]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Export as the command line says. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="oneflower.export", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--app-folder", type=Path, required=True, help="folder of the app, with pyproject.toml")
+    parser.add_argument("--app-folder", type=Path, help="folder of the app, with pyproject.toml; not needed for npz")
     parser.add_argument("--model", type=Path, required=True, help="model file or checkpoint (.npz)")
     parser.add_argument("--manifest", type=Path, required=True, help="JSON file with the model's details")
     parser.add_argument("--format", required=True, help="form to write, such as pt, joblib or peft")
@@ -105,8 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.output.exists():
         sys.stderr.write(f"{options.output} exists already\n")
         return 1
+    if options.app_folder is None and options.format != ARRAYS:
+        parser.error(f"--app-folder is needed for {options.format}")
     try:
-        export_model(options.app_folder, options.model, options.manifest, options.format, options.output)
+        if options.format == ARRAYS:
+            export_arrays(options.model, options.output)
+        else:
+            export_model(options.app_folder, options.model, options.manifest, options.format, options.output)
     except ExportError as error:
         _remove(options.output)
         sys.stderr.write(f"{_one_line(str(error))}\n")
