@@ -8,6 +8,7 @@ import pytest
 import image_checks
 from image_classification import pytorch_model
 from image_classification.variant import Step
+from oneflower.local import run_local
 
 CHECKS = image_checks.Checks("pytorch")
 
@@ -67,3 +68,12 @@ def test_an_exported_state_dict_loads_in_plain_pytorch(tmp_path: Path) -> None:
     net = pytorch_model.loaded(CHECKS.start(3), image_checks.TASK).cpu()
     wanted = net(torch.full((1, 1, 8, 8), 0.2))[0].tolist()
     assert json.loads(printed) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_run_with_fedadam_learns_and_is_the_same_every_time() -> None:
+    app = Path(__file__).parents[2] / "apps" / "image-classification"
+    settings = ['framework="pytorch"', 'dataset="digits"', 'strategy="FedAdam"', "server-lr=0.01", "local-epochs=1"]
+    one, other = (run_local(app, 2, ["num-server-rounds=3", *settings]) for _ in range(2))
+    assert one.error is None
+    assert one.sha256 == other.sha256
+    assert one.metric("accuracy") > one.rounds[0]["metrics"]["accuracy"]

@@ -1,11 +1,11 @@
 """What runs on a node: state what images it holds, train on them, evaluate on those held out."""
 
-from flwr.app import Context, Message, MetricRecord, MetricRecordValues, RecordDict
+from flwr.app import ConfigRecord, Context, Message, MetricRecord, MetricRecordValues, RecordDict
 from flwr.clientapp import ClientApp
 
 from image_classification.exchange import arrays_record, read_arrays, read_config, start_answer
 from image_classification.plan import Plan
-from image_classification.variant import Step, Task, check_arrays, variant_of
+from image_classification.variant import Step, Task, check_arrays, variant_of, versions_of
 from oneflower.device import use_device
 from oneflower.image_data import load_node_images
 from oneflower.steps import proximal_mu
@@ -36,7 +36,13 @@ def train(message: Message, context: Context) -> Message:
         arrays, mine.train, plan, Step(server_round, mine.partition, proximal_mu(message.content))
     )
     metrics: dict[str, MetricRecordValues] = {"train_loss": loss, "num-examples": len(mine.train)}
-    content = RecordDict({"arrays": arrays_record(trained), "metrics": MetricRecord(metrics)})
+    content = RecordDict(
+        {
+            "arrays": arrays_record(trained),
+            "metrics": MetricRecord(metrics),
+            "versions": ConfigRecord({**versions_of(plan.framework)}),
+        }
+    )
     return Message(content, reply_to=message)
 
 

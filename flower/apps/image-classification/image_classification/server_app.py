@@ -26,4 +26,5 @@ def main(grid: Grid, context: Context) -> None:
             "shape": list(task.shape),
             "classes": list(task.classes),
         },
+        best=("accuracy", "max"),
     )
