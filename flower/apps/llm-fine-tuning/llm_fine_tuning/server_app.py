@@ -8,6 +8,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from llm_fine_tuning.exchange import BaseFacts, adapters_record, agree
 from llm_fine_tuning.plan import Plan
+from oneflower.checkpoints.errors import CheckpointRefusedError
 from oneflower.server import Federation
 
 app = ServerApp()
@@ -18,7 +19,7 @@ def main(grid: Grid, context: Context) -> None:
     """Run all rounds and keep the adapters."""
     plan = Plan.of_run(context.run_config)
     federation = Federation.begin(grid, context)
-    base, start = _agreed(federation)
+    base, start = _agreed(federation, plan)
     federation.train(
         start,
         train_config=base.config(),
@@ -36,9 +37,17 @@ def main(grid: Grid, context: Context) -> None:
     )
 
 
-def _agreed(federation: Federation) -> tuple[BaseFacts, ArrayRecord]:
+def _agreed(federation: Federation, plan: Plan) -> tuple[BaseFacts, ArrayRecord]:
     """The base model and the adapters to begin with: those of the checkpoint where the run goes on from one."""
     if federation.resumed is None:
         return agree(federation.ask())
-    base = BaseFacts.of_details(federation.resumed.details)
-    return base, adapters_record(federation.resumed.arrays)
+    details = federation.resumed.details
+    ours = {"model": plan.model, "lora_rank": plan.rank, "seed": plan.seed}
+    differences = [
+        f"its {key} is {details.get(key)!r}, that of this run {value!r}"
+        for key, value in ours.items()
+        if details.get(key) != value
+    ]
+    if differences:
+        raise CheckpointRefusedError(federation.resumed.place, differences)
+    return BaseFacts.of_details(details), adapters_record(federation.resumed.arrays)
