@@ -35,6 +35,7 @@ from oneflower.server import (
 )
 from oneflower.strategies.fault_tolerant import FaultTolerantFedAvg
 from oneflower.strategies.multi_krum import MultiKrum
+from oneflower.versions import versions_record
 
 ROUNDS = 6
 NODES = 5
@@ -118,7 +119,8 @@ class Nodes(Grid):
             assert isinstance(arrays, ArrayRecord)
             content["arrays"] = ArrayRecord({name: moved(array, number, node) for name, array in arrays.items()})
             if self._versions:
-                content["versions"] = ConfigRecord({"torch": "2.13.0" if node < 3 else "2.12.0"})
+                told = versions_record("jsonschema", "no-such-package")
+                content["versions"] = ConfigRecord({**told, "torch": "2.13.0" if node < 3 else "2.12.0"})
         return Message(content, reply_to=message)
 
     def set_run(self, run: Run) -> None:
@@ -310,6 +312,27 @@ def test_a_resumed_run_does_the_rest_with_global_numbers(root: Path, models: Pat
     details = events[-2]["data"]["details"]
     assert [record["round"] for record in details["history"]] == [1, 2, 3, 4, 5, 6]
     assert details["best"] == {"round": 6, "metric": "eval_loss", "value": pytest.approx(1 / 6)}
+
+
+def test_results_and_the_evaluation_on_the_server_go_by_global_numbers(root: Path, models: Path) -> None:
+    evaluated: list[int] = []
+
+    def evaluate(number: int, arrays: ArrayRecord) -> MetricRecord:
+        evaluated.append(number)
+        return MetricRecord({"server_loss": float(np.abs(arrays["layer.3"].numpy()).mean())})
+
+    killed(context_of(1), "4 train", evaluate_fn=evaluate)
+    assert evaluated == [0, 1, 2, 3]
+    evaluated.clear()
+    federation = Federation.begin(Nodes(), context_of(2, resume_from=newest(root, 1)))
+    result = federation.train(initial(), evaluate_fn=evaluate)
+    assert evaluated == [4, 5, 6]
+    for metrics in (
+        result.train_metrics_clientapp,
+        result.evaluate_metrics_clientapp,
+        result.evaluate_metrics_serverapp,
+    ):
+        assert list(metrics) == [4, 5, 6]
 
 
 def test_a_resumed_run_has_the_checkpoints_of_the_one_before(root: Path, models: Path) -> None:
@@ -734,7 +757,7 @@ def test_the_model_tells_enough_for_a_card(root: Path, models: Path, journal: Re
     assert details["strategy_parameters"]["min_available_nodes"] == 2
     assert details["node_examples"] == {str(node): 10 * node for node in range(1, NODES + 1)}
     assert details["privacy"] == {"privacy_epsilon": 3.0}
-    assert set(details["versions"]) == {"python", "flwr", "numpy", "torch"}
+    assert set(details["versions"]) == {"python", "flwr", "numpy", "torch", "jsonschema"}
     assert details["versions"]["torch"] == "2.12.0, 2.13.0"
     assert (details["num_rounds"], details["trained_rounds"]) == (ROUNDS, ROUNDS)
     assert [record["round"] for record in details["history"]] == [1, 2, 3, 4, 5, 6]

@@ -1,10 +1,8 @@
 """What is told of a final model besides its arrays: enough for a model card."""
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib import metadata
 from typing import Any
 
 from flwr.serverapp.strategy import Strategy
@@ -17,15 +15,6 @@ MAX_DETAILS = 20_000
 _HISTORY_LENGTHS = (500, 200, 100, 50, 20, 5)
 _NODES = 50
 PRIVACY_PREFIX = "privacy_"
-
-
-def server_versions() -> dict[str, str]:
-    """Versions of what aggregates."""
-    return {
-        "python": platform.python_version(),
-        "flwr": metadata.version("flwr"),
-        "numpy": metadata.version("numpy"),
-    }
 
 
 def strategy_parameters(strategy: Strategy) -> dict[str, float | int | str | bool]:

@@ -27,12 +27,13 @@ from oneflower.checkpoints.store import CheckpointStore, described
 from oneflower.errors import TrainingFailedError
 from oneflower.events import Events, plain_mapping
 from oneflower.log import logger
-from oneflower.model_details import model_details, server_versions
+from oneflower.model_details import model_details
 from oneflower.model_file import models_folder, write_model
 from oneflower.privacy import Privacy
 from oneflower.settings import TrainingSettings
 from oneflower.strategies.factory import build_strategy
 from oneflower.strategy import NO_REPLY, EvaluateArrays, ReportingStrategy, error_text
+from oneflower.versions import server_versions
 from oneflower.waiting import wait_for_nodes
 
 __all__ = [

@@ -18,6 +18,7 @@ from oneflower.privacy import METRIC as PRIVACY_METRIC
 from oneflower.privacy import Privacy
 from oneflower.replies import SentArrays, can_be_checked, sound_replies
 from oneflower.strategies.fault_tolerant import FaultTolerantFedAvg
+from oneflower.versions import VERSIONS_RECORD
 from oneflower.waiting import nodes_wanted, wait_for_nodes
 
 # How a SuperNode writes an exception of a ClientApp: <class 'module.Name'>:<'text'>
@@ -28,8 +29,7 @@ Seconds = Callable[[], float]
 EvaluateArrays = Callable[[int, ArrayRecord], MetricRecord | None]
 RoundEnded = Callable[[RoundRecord, ArrayRecord], None]
 
-# Record of a node's reply to a training message in which it may tell versions, such as that of its framework.
-VERSIONS_RECORD = "versions"
+# The longest that a node's versions are told with, and how many.
 MAX_VERSION = 100
 MAX_VERSIONS = 20
 

@@ -1,0 +1,1 @@
+"""Checkpoints of a run: files and manifests, what belongs into them, and going on from one."""
