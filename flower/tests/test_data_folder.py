@@ -1,9 +1,10 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneflower.data_folder import MAX_PROBLEMS, read_folder
@@ -117,6 +118,104 @@ def test_an_unreadable_folder_or_file_is_an_error_and_not_an_absent_one(tmp_path
         locked = folder_with(tmp_path, a=GOOD) / "a.csv"
         locked.chmod(0)
         assert refusal(tmp_path) == ["a.csv: cannot be read: Permission denied"]
+
+
+def parquet_with(file: Path, columns: dict[str, Any], **options: int) -> None:
+    from arro3.core import Array, Table
+    from arro3.io import write_parquet
+
+    table = {
+        name: Array.from_numpy(value) if isinstance(value, np.ndarray) else value for name, value in columns.items()
+    }
+    write_parquet(Table.from_pydict(table), file, **options)
+
+
+def nullable(values: list[Any], kind: str) -> Any:  # noqa: ANN401
+    from arro3.core import Array, DataType
+
+    return Array(values, type=getattr(DataType, kind)())
+
+
+def test_parquet_files_are_read_like_csv_files_and_together_with_them(tmp_path: Path) -> None:
+    folder_with(tmp_path, b=GOOD)
+    columns = {"a": np.array([5, 6], np.int32), "b": np.array([0.5, -1], np.float32), "fault": np.array([True, False])}
+    parquet_with(tmp_path / "a.PARQUET", columns)
+    rows = read_folder(tmp_path)
+    assert rows is not None
+    assert rows.columns == ("a", "b")
+    assert rows.features.tolist() == [[5, 0.5], [6, -1], [1, 2.5], [-3, 400]]
+    assert rows.labels.tolist() == [1, 0, 0, 1]
+
+
+def test_many_rows_in_many_groups_are_read_in_order(tmp_path: Path) -> None:
+    count = 50_000
+    values = np.arange(count, dtype=np.int64)
+    parquet_with(tmp_path / "a.parquet", {"a": values, "label": (values % 2).astype(np.uint8)}, max_row_group_size=7000)
+    rows = read_folder(tmp_path)
+    assert rows is not None
+    np.testing.assert_array_equal(rows.features[:, 0], values)
+    np.testing.assert_array_equal(rows.labels, values % 2)
+
+
+ONE = np.array([1.0])
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"a": np.array([1.0, np.nan]), "l": np.zeros(2)}, "row 2: column a: a missing value is not a finite number"),
+        ({"a": ONE, "b": np.array([np.inf]), "l": ONE}, "row 1: column b: inf is not a finite number"),
+        ({"a": nullable([1, None], "int64"), "l": np.zeros(2)}, "row 2: column a: a missing value is not a finite"),
+        ({"a": np.ones(3), "l": np.array([0, 1, 2])}, "row 3: the label 2.0 is neither 0 (normal) nor 1 (anomaly)"),
+        ({"a": ONE, "l": nullable([None], "bool")}, "row 1: the label a missing value is neither 0"),
+        ({"a": nullable(["x"], "string"), "l": ONE}, "column a holds Utf8, numbers are wanted"),
+        ({"a": ONE}, "the header has one column"),
+        ({"a": np.zeros(0), "l": np.zeros(0)}, "holds no row"),
+    ],
+)
+def test_bad_rows_of_parquet_files_are_refused_with_file_row_and_reason(
+    tmp_path: Path, columns: dict[str, Any], problem: str
+) -> None:
+    parquet_with(tmp_path / "a.parquet", columns)
+    problems = refusal(tmp_path)
+    assert len(problems) == 1
+    assert problems[0].startswith(f"a.parquet: {problem}")
+
+
+def test_a_row_far_into_the_file_has_its_own_number_and_problems_have_a_limit(tmp_path: Path) -> None:
+    values = np.zeros(20_000)
+    values[12_345] = np.nan
+    parquet_with(tmp_path / "a.parquet", {"a": values, "l": np.zeros(20_000)})
+    assert refusal(tmp_path) == ["a.parquet: row 12346: column a: a missing value is not a finite number"]
+    parquet_with(tmp_path / "a.parquet", {"a": values, "l": np.full(20_000, 5)})
+    assert len(refusal(tmp_path)) == MAX_PROBLEMS
+
+
+def test_other_columns_than_the_first_file_has_are_refused(tmp_path: Path) -> None:
+    folder_with(tmp_path, a=GOOD)
+    parquet_with(tmp_path / "b.parquet", {"b": ONE, "a": ONE, "label": ONE})
+    assert refusal(tmp_path) == ["b.parquet: the columns differ from those of the first file: a, b"]
+
+
+@given(st.binary(max_size=100), st.integers(0, 400), st.integers(0, 100))
+@settings(max_examples=40, deadline=None)
+def test_no_damage_to_a_parquet_file_breaks_the_reader(
+    tmp_path_factory: pytest.TempPathFactory, noise: bytes, place: int, cut: int
+) -> None:
+    file = tmp_path_factory.mktemp("data") / "a.parquet"
+    parquet_with(file, {"a": np.arange(5.0), "l": np.zeros(5)})
+    whole = file.read_bytes()
+    file.write_bytes((whole[:place] + noise + whole[place + len(noise) :])[: len(whole) - cut])
+    problems: int | None = None
+    try:
+        rows = read_folder(file.parent)
+    except DataRefusedError as refused:
+        problems = len(refused.problems)
+    if problems is not None:
+        assert 0 < problems <= MAX_PROBLEMS
+        return
+    assert rows is not None
+    assert np.isfinite(rows.features).all()
 
 
 finite = st.floats(-1e50, 1e50)

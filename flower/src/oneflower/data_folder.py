@@ -1,4 +1,4 @@
-"""A node's own data: CSV files with a header, numeric features, and the label (0 or 1) last."""
+"""A node's own data: CSV and Parquet files with named, numeric features, and the label (0 or 1) last."""
 
 import csv
 import math
@@ -7,22 +7,25 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from oneflower.parquet_file import ParquetError, open_parquet
 from oneflower.rows import DataRefusedError, Problem, Rows
 
+SUFFIXES = (".csv", ".parquet")
 MAX_PROBLEMS = 20
 # Far beyond any sensor, and small enough that sums and differences of features stay finite.
 MAX_MAGNITUDE = 1e100
 
 
 def read_folder(folder: Path) -> Rows | None:
-    """All rows of the folder's CSV files, in the order of their names; None when it is absent or holds no CSV file.
+    """All rows of the folder's files, in the order of their names; None when it is absent or holds no such file.
 
-    Files that are hidden or do not end in ``.csv`` are no data and change nothing.
+    Files that are hidden or end in neither ``.csv`` nor ``.parquet`` are no data and change nothing.
 
     :raises DataRefusedError: the folder or a file cannot be read, or lines are not rows; up to MAX_PROBLEMS together.
     """
-    files = _csv_files(folder)
+    files = _data_files(folder)
     if not files:
         return None
     reading = _Reading()
@@ -33,13 +36,13 @@ def read_folder(folder: Path) -> Rows | None:
     return reading.rows()
 
 
-def _csv_files(folder: Path) -> list[Path]:
+def _data_files(folder: Path) -> list[Path]:
     try:
         entries = sorted(folder.iterdir())
         return [
             entry
             for entry in entries
-            if entry.suffix.lower() == ".csv" and not entry.name.startswith(".") and not entry.is_dir()
+            if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".") and not entry.is_dir()
         ]
     except FileNotFoundError:
         return []
@@ -76,6 +79,9 @@ class _Reading:
             # A dangling link must not make a node train on other rows than its owner thinks.
             self._note(file.name, None, "cannot be read: it is no file, or a link to none")
             return
+        if file.suffix.lower() == ".parquet":
+            self._read_parquet(file)
+            return
         try:
             with file.open("rb") as handle:
                 reader = csv.reader(_decoded(handle), strict=True)
@@ -100,12 +106,51 @@ class _Reading:
         if len(self._labels) == before and not self._problems:
             self._note(name, None, "holds a header but no row")
 
-    def _take_header(self, name: str, cells: tuple[str, ...]) -> bool:
+    def _read_parquet(self, file: Path) -> None:
+        before = len(self._labels)
+        try:
+            parquet = open_parquet(file)
+            if not self._take_header(file.name, tuple(column.name for column in parquet.columns), line=None):
+                return
+            foreign = [column for column in parquet.columns if column.foreign is not None]
+            for column in foreign:
+                self._note(file.name, None, f"column {column.name} holds {column.foreign}, numbers are wanted")
+            if foreign:
+                return
+            row = 0
+            for block in parquet.blocks:
+                self._take_block(file.name, row, block)
+                row += len(block)
+                if self.full:
+                    return
+        except ParquetError as error:
+            self._note(file.name, None, str(error))
+            return
+        if len(self._labels) == before and not self._problems:
+            self._note(file.name, None, "holds no row")
+
+    def _take_block(self, name: str, rows_before: int, block: NDArray[np.float64]) -> None:
+        """Rows of a Parquet file, in which they have numbers from 1 instead of lines."""
+        good_features = np.abs(block[:, :-1]) <= MAX_MAGNITUDE
+        good_label = np.isin(block[:, -1], (0, 1))
+        good = good_features.all(axis=1) & good_label
+        for place in np.flatnonzero(~good)[:MAX_PROBLEMS]:
+            where, features = f"row {rows_before + place + 1}", good_features[place]
+            if features.all():
+                value = f"the label {_number_shown(block[place, -1])} is neither 0 (normal) nor 1 (anomaly)"
+            else:
+                column = int(np.argmin(features))
+                value = f"column {self._columns[column]}: {_number_shown(block[place, column])} is not a finite number"
+            self._note(name, None, f"{where}: {value}")
+        self._values.frombytes(np.ascontiguousarray(block[good, :-1]).tobytes())
+        self._labels.frombytes(block[good, -1].astype(np.int8).tobytes())
+
+    def _take_header(self, name: str, cells: tuple[str, ...], line: int | None = 1) -> bool:
         problem = _header_problem(cells)
         if problem is None and self._columns and cells[:-1] != self._columns:
             problem = f"the columns differ from those of the first file: {', '.join(self._columns)}"
         if problem is not None:
-            self._note(name, 1, problem)
+            self._note(name, line, problem)
             return False
         self._columns = cells[:-1]
         return True
@@ -159,6 +204,10 @@ def _number(cell: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and "_" not in cell else None
+
+
+def _number_shown(value: float) -> str:
+    return "a missing value" if math.isnan(value) else repr(float(value))
 
 
 def _reason(error: csv.Error | UnicodeDecodeError) -> str:
