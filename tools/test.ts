@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkout } from '../packages/cli/src/runtime/index.ts';
 import { runChecks } from './checks.ts';
-import { say, setUpTests } from './setup.ts';
+import { type PythonTests, say, setUpFrameworkTests, setUpTests } from './setup.ts';
 
 interface Tally {
   passed: number;
@@ -13,11 +13,15 @@ interface Tally {
 
 const full = process.argv.includes('--full');
 const started = Date.now();
-const { environment, python } = await setUpTests();
+const setUp = await setUpTests();
+const { environment, python } = setUp;
+const frameworkTests = full ? await setUpFrameworkTests(setUp) : [];
 const reports = mkdtempSync(join(tmpdir(), 'oneflower-tests-'));
 try {
   say('Static checks');
-  const tallies = [await runChecks(python), await runPytest(), await runVitest()];
+  const tallies = [await runChecks(python), await runPytest({ pytest: [python, '-m', 'pytest'], folder: 'tests' })];
+  for (const tests of frameworkTests) tallies.push(await runPytest(tests));
+  tallies.push(await runVitest());
   const total = tallies.reduce((sum, tally) => ({
     passed: sum.passed + tally.passed,
     failed: sum.failed + tally.failed,
@@ -29,10 +33,10 @@ try {
   rmSync(reports, { recursive: true, force: true });
 }
 
-async function runPytest(): Promise<Tally> {
-  say('Python tests');
+async function runPytest({ pytest: [file, ...words], folder }: PythonTests): Promise<Tally> {
+  say(`Python tests in flower/${folder}`);
   const report = join(reports, 'pytest.xml');
-  const status = await run(python, ['-m', 'pytest', '-q', `--junitxml=${report}`], join(checkout, 'flower'));
+  const status = await run(file, [...words, '-q', `--junitxml=${report}`, folder], join(checkout, 'flower'));
   const suite = /<testsuite [^>]*>/.exec(readFileSync(report, 'utf8'))?.[0] ?? '';
   const number = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
   const failed = number('failures') + number('errors') + number('skipped');
