@@ -671,6 +671,25 @@ def test_a_full_disk_is_told_and_training_goes_on(
     assert not list((root / "1").glob(".*"))
 
 
+def test_what_could_not_be_written_is_made_up_for_in_the_next_round(
+    root: Path, models: Path, journal: ReadEvents
+) -> None:
+    metrics = {number: {"eval_loss": 1.0} for number in range(1, 9)}
+    with disk_of(-1):
+        context = context_of(1, num_server_rounds=8, checkpoint_interval=3)
+        run(context, Filling(metrics=metrics), constants={"big": np.zeros(20_000)})
+    events = [(event["event"], event["data"]["round"]) for event in journal() if "checkpoint" in event["event"]]
+    assert events == [
+        ("checkpoint_saved", 1),
+        ("checkpoint_failed", 3),
+        ("checkpoint_failed", 4),
+        ("checkpoint_saved", 5),
+        ("checkpoint_saved", 6),
+        ("checkpoint_saved", 8),
+    ]
+    assert rounds_kept(root, 1) == [1, 6, 8]
+
+
 @pytest.fixture
 def open_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Folders that any user can reach: the checkpoints' can be read, the others written too."""

@@ -77,6 +77,8 @@ class CheckpointKeeper:
         self._rule = rule
         self._now = now
         self._saved = 0
+        # A checkpoint that was due could not be written: the next round tries again.
+        self._overdue = False
 
     def go_on_from(self, resumed: Resumed) -> None:
         """Take over history, best round and the checkpoints of the run that this one continues."""
@@ -106,7 +108,7 @@ class CheckpointKeeper:
         self.history.append(record)
         best = better(self._rule, record, self.best)
         is_last = record.round >= self._schedule.num_rounds
-        is_due = is_last or record.round % self._schedule.interval == 0 or best is not None
+        is_due = is_last or self._overdue or record.round % self._schedule.interval == 0 or best is not None
         if self._store is None:
             self.best = best or self.best
             return
@@ -158,9 +160,10 @@ class CheckpointKeeper:
             }
             saved = store.save(arrays, replace(manifest, state=state.values, unknown_state=state.unknown))
         except CheckpointError as error:
+            self._overdue = True
             self._failed(manifest.round, str(error))
             return
-        self._saved = saved.round
+        self._saved, self._overdue = saved.round, False
         if saved.is_best:
             if self.best is not None:
                 self._mark(store, self.best.round, lambda manifest: replace(manifest, is_best=False))
