@@ -16,6 +16,8 @@ from pathlib import Path
 APP = Path(__file__).parents[1] / "apps" / "anomaly-detection"
 BIN = Path(sys.executable).parent
 GRACE_SECONDS = 10
+# The discard port, where nothing listens.
+NOWHERE = "http://127.0.0.1:9"
 
 
 def free_port() -> int:
@@ -65,6 +67,9 @@ class LocalFederation:
             "FLWR_HOME": str(home),
             "FLWR_TELEMETRY_ENABLED": "0",
             "FLWR_DISABLE_UPDATE_CHECK": "1",
+            # Whatever asks for anything outside this machine fails at once: apps run without a network.
+            **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"), NOWHERE),
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
             "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.1",
             "ONEFLOWER_EVENTS": str(self.events),
             "ONEFLOWER_MODELS": str(self.models),
@@ -105,10 +110,10 @@ class LocalFederation:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def app_copy(self) -> Path:
-        """The app's sources where flwr may write beside them."""
+    def app_copy(self, app: Path = APP) -> Path:
+        """An app's sources where flwr may write beside them."""
         target = self.root / "app"
-        shutil.copytree(APP, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        shutil.copytree(app, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         return target
 
     def logs(self) -> str:
