@@ -3,6 +3,7 @@ import { type BootOutcome, type BootSurroundings, runSteps, untilAborted } from 
 import { openingSteps } from './boot/opening-steps.ts';
 import { isHanging, UnderWay } from './boot/under-way.ts';
 import type { Guest } from './guest.ts';
+import { collectAll } from './memory.ts';
 import { notReady } from './publication/attributes.ts';
 import type { RoleMachine } from './role.ts';
 import { agentVersion } from './version.ts';
@@ -94,6 +95,7 @@ export class Agent {
       this.#failures = 0;
       this.#guest.lastFailure = undefined;
       this.#guest.events.emit('boot_ready', { seconds: (this.#guest.clock.now() - began) / 1000 });
+      collectAll();
       await this.#machine?.watch(signal);
       return;
     }

@@ -22,7 +22,7 @@ export interface AgentOptions {
 
 /** How to call the agent. */
 export const usage =
-  'agent.mjs --root DIR --context DIR [--address IP] [--software DIR] [--releases DIR] [--flower-user NAME]';
+  'agent.cjs --root DIR --context DIR [--address IP] [--software DIR] [--releases DIR] [--flower-user NAME]';
 
 /**
  * Reads the command line.

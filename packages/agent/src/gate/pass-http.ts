@@ -2,10 +2,10 @@ import http from 'node:http';
 import https from 'node:https';
 import { pipeline } from 'node:stream';
 import { pinned } from '../flower-control/pinned.ts';
+import { collectBuffersOf } from '../memory.ts';
 import { answerError, writeHead } from './answers.ts';
 import { passedOn } from './headers.ts';
 import type { HttpRequest, HttpResponse, Upstream } from './types.ts';
-import { collectBuffersOf } from './young-generation.ts';
 
 /** Passes requests on to Flower over kept connections, streaming both ways. */
 export interface Pass {

@@ -10,9 +10,17 @@ export interface AgentCommand {
 /**
  * V8 flags that keep the agent small beside Flower: a young generation of 2 MiB instead of 32, code made for size, and
  * no optimizing compilers, whose own code takes some MB once it is used. Not `--jitless` or `--lite-mode`: they take
- * WebAssembly away, which Node's `fetch` needs. `--expose-gc`: the gate collects the buffers of what streams through it.
+ * WebAssembly away, which Node's `fetch` needs. `--expose-gc` and one thread for it:
+ * the agent collects by itself what its boot and what streams through its gate has left.
  */
-const memoryFlags = ['--expose-gc', '--max-semi-space-size=1', '--optimize-for-size', '--no-maglev', '--no-turbofan'];
+const memoryFlags = [
+  '--expose-gc',
+  '--single-threaded-gc',
+  '--max-semi-space-size=1',
+  '--optimize-for-size',
+  '--no-maglev',
+  '--no-turbofan',
+];
 /** glibc gives each thread an arena and keeps what is freed: one arena, given back early, is enough for few threads. */
 const env = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' };
 

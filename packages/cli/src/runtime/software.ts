@@ -48,7 +48,7 @@ export async function ensureSoftware(notify: Notify): Promise<Software> {
 
 async function softwareIn(software: string): Promise<Software> {
   const flowerUser = process.getuid?.() === 0 ? 'nobody' : userInfo().username;
-  return { software, agentBundle: join(software, 'agent.mjs'), releases: await releasesFor(software), flowerUser };
+  return { software, agentBundle: join(software, 'agent.cjs'), releases: await releasesFor(software), flowerUser };
 }
 
 /** Releases outlive the software folder, but not the environment that they were made with and take libraries from. */
@@ -68,7 +68,7 @@ async function assemble(
   const filter = (source: string) => !/(__pycache__|\.pyc$|_cache$)/.test(source);
   await cp(join(flowerSources, 'src'), join(draft, 'python'), { recursive: true, filter });
   await cp(join(flowerSources, 'apps'), join(draft, 'apps'), { recursive: true, filter });
-  await cp(parts.bundle, join(draft, 'agent.mjs'));
+  await cp(parts.bundle, join(draft, 'agent.cjs'));
   await symlink(parts.environment, join(draft, 'versions', defaultFlowerVersion));
   await symlink(parts.bundled, join(draft, 'bundled'));
   await rm(target, { recursive: true, force: true });

@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
 
+// The agent is started with `--expose-gc`; without it nothing is collected here, and V8 does so when it sees fit.
+
 /** So much may pass before its buffers are given back. */
 const bytesBetween = 256 * 1024;
 
@@ -8,8 +10,7 @@ let passed = 0;
 /**
  * Keeps what streams through the gate from piling up. Node allocates a buffer for each read, outside V8's heap, whose
  * few bytes of handles let V8 wait long with a collection: some 10 MB of dead buffers for a model of 100 MB. A minor
- * collection each 256 KiB takes no measurable time. The agent is started with `--expose-gc` for this; without it nothing
- * is collected here.
+ * collection each 256 KiB takes no measurable time.
  */
 export function collectBuffersOf(stream: Readable): void {
   stream.on('data', (chunk: Buffer) => {
@@ -18,4 +19,9 @@ export function collectBuffersOf(stream: Readable): void {
     passed = 0;
     void globalThis.gc?.({ type: 'minor' });
   });
+}
+
+/** Gives back what only the boot needed, compiled code included: some 2 MB, in about 20 ms. */
+export function collectAll(): void {
+  void globalThis.gc?.({ type: 'major', flavor: 'last-resort' });
 }
