@@ -36,6 +36,7 @@ def main(program: str) -> NoReturn:
     try:
         connection, worker = _begin(program, folder / wire.SOCKET_NAME)
     except (NotWarmError, wire.WireError, OSError) as error:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         # A connection that is still open closes with this process image: the zygote forks for nobody who has gone.
         run_plain(program, str(error) or type(error).__name__)
     _follow(connection, worker)
@@ -48,6 +49,8 @@ def _begin(program: str, path: Path) -> tuple[socket.socket, int]:
     with wire.short_path(path) as short:
         connection.connect(short)
     _know(connection)
+    # A signal that comes before there is a fork waits for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     wire.send(connection, _request(program), _standard_files())
     connection.settimeout(FORK_SECONDS)
     answer = _answer(connection)
@@ -112,6 +115,7 @@ def _follow(connection: socket.socket, worker: int) -> NoReturn:
 
     for number in PASSED_ON:
         signal.signal(number, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     try:
         answer, _ = wire.receive(connection)
     except (wire.WireError, OSError):
