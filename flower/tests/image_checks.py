@@ -32,7 +32,7 @@ class Checks:
 
     def plan(self, **run_config: str | float) -> Plan:
         named = {key.replace("_", "-"): value for key, value in run_config.items()}
-        return Plan.of_run({"framework": self.framework, "dataset": "digits", **named})
+        return Plan.of_run({"framework": self.framework, "dataset": "digits", "local-epochs": 3, **named})
 
     def start(self, seed: int = 1) -> Arrays:
         return self.variant.initial_arrays(TASK, seed)

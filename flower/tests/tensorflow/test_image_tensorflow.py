@@ -6,6 +6,7 @@ import pytest
 
 import image_checks
 from image_classification import tensorflow_model
+from oneflower.local import run_local
 
 CHECKS = image_checks.Checks("tensorflow")
 
@@ -40,3 +41,12 @@ def test_an_exported_model_loads_in_plain_keras(tmp_path: Path) -> None:
     net = tensorflow_model.loaded(CHECKS.start(3), image_checks.TASK)
     wanted = net(np.full((1, 8, 8, 1), 0.2, np.float32))[0].numpy().tolist()
     assert json.loads(printed.splitlines()[-1]) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_run_of_one_round_has_a_model() -> None:
+    app = Path(__file__).parents[2] / "apps" / "image-classification"
+    settings = ['framework="tensorflow"', 'dataset="digits"', "num-server-rounds=1", 'strategy="FedProx"']
+    done = run_local(app, 2, settings)
+    assert done.error is None
+    assert list(done.arrays) == list(CHECKS.start())
+    assert done.metric("accuracy") > 0.3

@@ -13,6 +13,8 @@ Framework = Literal["sklearn", "pytorch", "tensorflow"]
 
 # Unless client-lr says otherwise.
 _LEARNING_RATES: dict[Framework, float] = {"sklearn": 0.2, "pytorch": 0.02, "tensorflow": 0.02}
+# Unless local-epochs says otherwise.
+_EPOCHS: dict[Framework, int] = {"sklearn": 3, "pytorch": 1, "tensorflow": 1}
 MAX_SEED = 2**31 - 1
 
 
@@ -44,7 +46,7 @@ class Plan:
         dataset: Dataset = config.choice("dataset", get_args(Dataset), "auto")
         plan = cls(
             framework=framework,
-            epochs=config.whole_number("local-epochs", 3, 1, 1000),
+            epochs=config.whole_number("local-epochs", 0, 0, 1000) or _EPOCHS[framework],
             batch_size=config.whole_number("batch-size", 32, 1, 65536),
             learning_rate=client_step(config, run_config, _LEARNING_RATES[framework]),
             seed=seed,
