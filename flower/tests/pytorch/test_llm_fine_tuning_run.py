@@ -32,6 +32,7 @@ def test_a_federation_fine_tunes_and_goes_on_from_a_checkpoint(tmp_path: Path) -
     details = written["details"]
     assert isinstance(details, dict)
     assert (details["model"], details["lora_rank"]) == ("tiny", 2)
+    assert {"torch", "transformers", "peft"} <= set(details["versions"])
 
     # Local runs all have one id.
     (tmp_path / "whole" / "1").rename(tmp_path / "whole" / "7")

@@ -9,8 +9,12 @@ from anomaly_detection.trainer import trainer_of
 from oneflower.data import load_node_data
 from oneflower.device import use_device
 from oneflower.steps import proximal_mu
+from oneflower.versions import VERSIONS_RECORD, versions_record
 
 app = ClientApp()
+
+# The package of each framework, by its name in an index.
+PACKAGES = {"sklearn": "scikit-learn", "pytorch": "torch"}
 
 
 @app.query()
@@ -34,7 +38,13 @@ def train(message: Message, context: Context) -> Message:
         "train_loss": trainer.loss(trained, scaled, rows.labels),
         "num-examples": trainer.trained_on(rows.labels),
     }
-    content = RecordDict({"arrays": weights_record(trained), "metrics": MetricRecord(metrics)})
+    content = RecordDict(
+        {
+            "arrays": weights_record(trained),
+            "metrics": MetricRecord(metrics),
+            VERSIONS_RECORD: versions_record(PACKAGES[plan.framework]),
+        }
+    )
     return Message(content, reply_to=message)
 
 

@@ -15,6 +15,7 @@ from oneflower.device import use_device
 from oneflower.events import Events
 from oneflower.loading import load_and_tell
 from oneflower.steps import proximal_mu
+from oneflower.versions import VERSIONS_RECORD, versions_record
 
 app = ClientApp()
 
@@ -39,7 +40,13 @@ def train(message: Message, context: Context) -> Message:
     model.load(read_adapters(message.content))
     loss = training.train(model, mine, plan, server_round, proximal_mu(message.content))
     metrics: dict[str, MetricRecordValues] = {"train_loss": loss, "num-examples": len(mine)}
-    content = RecordDict({"arrays": adapters_record(model.arrays()), "metrics": MetricRecord(metrics)})
+    content = RecordDict(
+        {
+            "arrays": adapters_record(model.arrays()),
+            "metrics": MetricRecord(metrics),
+            VERSIONS_RECORD: versions_record("torch", "transformers", "peft"),
+        }
+    )
     return Message(content, reply_to=message)
 
 
