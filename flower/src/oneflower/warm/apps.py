@@ -4,7 +4,6 @@ import time
 from typing import Any
 
 from oneflower.warm.internals import (
-    UnknownFlowerError,
     check_release,
     expect_time,
     function_of,
@@ -22,15 +21,12 @@ REPLIES = 0.1
 def shorten_app(program: str) -> None:
     """An app's waits for the objects of its message; a ServerApp's for replies and for its last log lines.
 
-    A Flower that is not known keeps its own.
+    :raises UnknownFlowerError: nothing was changed.
     """
-    try:
-        check_release()
-        shorten_pulls = pulls_of_objects()
-        if program == "flwr-serverapp":
-            _shorten_serverapp()
-    except UnknownFlowerError:
-        return
+    check_release()
+    shorten_pulls = pulls_of_objects()
+    if program == "flwr-serverapp":
+        _shorten_serverapp()
     shorten_pulls()
 
 

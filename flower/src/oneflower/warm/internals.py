@@ -80,7 +80,7 @@ def pulls_of_objects() -> Callable[[], None]:
     """
     pull = function_of(module_of(PULLS), "pull_objects")
     defaults = pull.__kwdefaults__ or {}
-    if defaults.get("initial_backoff") != 1:
+    if defaults.get("initial_backoff") not in (1, FIRST_PULL_AGAIN):
         raise UnknownFlowerError("Flower pulls objects otherwise than it did")
 
     def shorten() -> None:

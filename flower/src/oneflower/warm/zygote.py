@@ -17,8 +17,10 @@ import traceback
 from pathlib import Path
 
 from oneflower.events import Events
+from oneflower.log import logger
 from oneflower.warm import wire, worker
 from oneflower.warm.apps import shorten_app
+from oneflower.warm.internals import UnknownFlowerError
 from oneflower.warm.modules import import_all, import_runner, wanted_modules
 
 REQUEST_SECONDS = 5.0
@@ -200,7 +202,11 @@ def main() -> None:
     # Askers wait in the socket's queue from here on.
     entry = import_runner(program)
     modules = import_all(wanted_modules(program, environment))
-    shorten_app(program)
+    try:
+        shorten_app(program)
+    except UnknownFlowerError as error:
+        # Its forks wait as Flower does, and start warm all the same.
+        logger.warning("%s waits as it does: %s", program, error)
     gc.collect()
     # Collections in forks would else write to every page that they share.
     gc.freeze()
