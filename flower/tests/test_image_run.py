@@ -133,6 +133,25 @@ def test_the_best_round_is_that_of_the_highest_accuracy(tmp_path: Path) -> None:
     assert (best["metric"], best["value"]) == ("accuracy", max(values))
 
 
+def test_a_run_goes_on_from_a_checkpoint_of_the_same_images_only(tmp_path: Path, plain: LocalRun) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    run("num-server-rounds=1", checkpoints=kept)
+    (old,) = kept.iterdir()
+    old = old.rename(kept / "900")
+    resume = f'resume-from="900/{next(iter(old.glob("*.npz"))).name}"'
+    went_on = run(resume, checkpoints=kept)
+    assert went_on.error is None
+    for name, array in plain.arrays.items():
+        np.testing.assert_array_equal(went_on.arrays[name], array)
+
+    names = [*"abcdefghij"]
+    other = [paint(tmp_path / str(node), dict.fromkeys(names, 100), count=4) for node in range(2)]
+    refused = run(resume, nodes=2, data=other, checkpoints=kept).error or ""
+    assert refused.startswith("The checkpoint is of a model for grey images of 8 by 8 pixels in the classes 0, 1, 2")
+    assert refused.endswith("the nodes hold grey images of 8 by 8 pixels in the classes a, b, c, d, e, f, g, h, i, j")
+
+
 def test_a_model_is_exported_by_its_app(plain: LocalRun, tmp_path: Path) -> None:
     write_model(plain.arrays, tmp_path / "model.npz")
     (tmp_path / "model.json").write_text(json.dumps({"details": details_of(plain)}))

@@ -1,14 +1,15 @@
 """What runs on a node: state what images it holds, train on them, evaluate on those held out."""
 
-from flwr.app import ConfigRecord, Context, Message, MetricRecord, MetricRecordValues, RecordDict
+from flwr.app import Context, Message, MetricRecord, MetricRecordValues, RecordDict
 from flwr.clientapp import ClientApp
 
 from image_classification.exchange import arrays_record, read_arrays, read_config, start_answer
 from image_classification.plan import Plan
-from image_classification.variant import Step, Task, check_arrays, variant_of, versions_of
+from image_classification.variant import PACKAGES, Step, Task, check_arrays, variant_of
 from oneflower.device import use_device
 from oneflower.image_data import load_node_images
 from oneflower.steps import proximal_mu
+from oneflower.versions import VERSIONS_RECORD, versions_record
 
 app = ClientApp()
 
@@ -40,7 +41,7 @@ def train(message: Message, context: Context) -> Message:
         {
             "arrays": arrays_record(trained),
             "metrics": MetricRecord(metrics),
-            "versions": ConfigRecord({**versions_of(plan.framework)}),
+            VERSIONS_RECORD: versions_record(*PACKAGES[plan.framework]),
         }
     )
     return Message(content, reply_to=message)

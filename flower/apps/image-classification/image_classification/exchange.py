@@ -72,6 +72,17 @@ def agree(answers: Mapping[int, RecordDict]) -> tuple[Task, ArrayRecord]:
     return task, start
 
 
+def check_resumed(details: Mapping[str, object], task: Task) -> None:
+    """Refuse to go on from a model of other images: its outputs would get other names.
+
+    :param details: those of the checkpoint.
+    :raises ExchangeError: they state other images than the nodes hold.
+    """
+    theirs = _described(details.get("shape"), details.get("classes"))
+    if theirs != task:
+        raise ExchangeError(f"The checkpoint is of a model for {_words(theirs)}; the nodes hold {_words(task)}")
+
+
 def _task_of(node: int, answer: RecordDict) -> Task:
     record = answer.get("task")
     task = _task(record) if isinstance(record, ConfigRecord) else None
@@ -81,10 +92,15 @@ def _task_of(node: int, answer: RecordDict) -> Task:
 
 
 def _task(record: ConfigRecord) -> Task | None:
-    shape, classes = record.get("shape"), record.get("classes")
+    return _described(record.get("shape"), record.get("classes"))
+
+
+def _described(shape: object, classes: object) -> Task | None:
     if not isinstance(shape, list) or not isinstance(classes, list) or len(shape) != 3:
         return None
-    height, width, channels = (int(size) for size in shape)
+    if not all(isinstance(size, int) for size in shape):
+        return None
+    height, width, channels = shape
     return Task((height, width, channels), tuple(str(name) for name in classes))
 
 

@@ -3,7 +3,7 @@
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from image_classification.exchange import agree, task_config
+from image_classification.exchange import agree, check_resumed, task_config
 from image_classification.plan import Plan
 from oneflower.server import Federation
 
@@ -16,6 +16,8 @@ def main(grid: Grid, context: Context) -> None:
     plan = Plan.of_run(context.run_config)
     federation = Federation.begin(grid, context)
     task, start = agree(federation.ask())
+    if federation.resumed is not None:
+        check_resumed(federation.resumed.details, task)
     federation.train(
         start,
         train_config=task_config(task),

@@ -1,9 +1,8 @@
 """What each framework's module offers. Frameworks are imported by their own module alone, and only on nodes."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -15,7 +14,7 @@ from oneflower.images import Images
 Arrays = Mapping[str, NDArray[np.float32]]
 
 # Packages that decide what a round computes; TensorFlow comes by either name.
-_PACKAGES: dict[Framework, tuple[str, ...]] = {
+PACKAGES: dict[Framework, tuple[str, ...]] = {
     "sklearn": ("scikit-learn",),
     "pytorch": ("torch",),
     "tensorflow": ("tensorflow", "tensorflow-cpu", "keras"),
@@ -78,15 +77,6 @@ def variant_of(framework: Framework) -> Variant:
     :raises ImportError: the node's environment lacks it.
     """
     return cast(Variant, import_module(f"image_classification.{framework}_model"))
-
-
-def versions_of(framework: Framework) -> dict[str, str]:
-    """Versions of what this node trains with, by package."""
-    found: dict[str, str] = {}
-    for name in _PACKAGES[framework]:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
 
 
 def check_arrays(arrays: Mapping[str, NDArray[Any]], expected: Arrays) -> dict[str, NDArray[np.float32]]:
