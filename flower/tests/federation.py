@@ -46,8 +46,10 @@ def _environment_of(process: Path) -> list[bytes]:
 class LocalFederation:
     """Processes of one federation; everything they write lies under ``root``."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, launchers: Path | None = None) -> None:
+        """``launchers``: folder of programs that stand for Flower's own."""
         self.root = root
+        self._programs = launchers or BIN
         self.events = root / "events.jsonl"
         self.models = root / "models"
         self._port = free_port()
@@ -60,7 +62,7 @@ class LocalFederation:
         )
         (home / "config.toml").write_text(connection)
         self.environment = {
-            "PATH": f"{BIN}:/usr/bin:/bin",
+            "PATH": f"{self._programs}:{BIN}:/usr/bin:/bin",
             "HOME": str(root),
             "PYTHONPATH": str(Path(__file__).parents[1] / "src"),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -149,7 +151,7 @@ class LocalFederation:
     def _spawn(self, program: str, *arguments: str, extra: dict[str, str] | None = None) -> None:
         with (self.root / f"{len(self._processes)}-{program}.log").open("wb") as log:
             process = subprocess.Popen(
-                [str(BIN / program), *arguments],
+                [str(self._programs / program), *arguments],
                 env={**self.environment, **(extra or {})},
                 cwd=self.root,
                 stdin=subprocess.DEVNULL,
@@ -168,8 +170,8 @@ class LocalFederation:
 
 
 @contextlib.contextmanager
-def local_federation(root: Path) -> Iterator[LocalFederation]:
-    federation = LocalFederation(root)
+def local_federation(root: Path, launchers: Path | None = None) -> Iterator[LocalFederation]:
+    federation = LocalFederation(root, launchers)
     try:
         yield federation
     finally:

@@ -77,7 +77,7 @@ class Zygote:
 
 
 @contextlib.contextmanager
-def zygote_in(root: Path, **variables: str) -> Iterator[Zygote]:
+def zygote_in(root: Path, program: str = PROGRAM) -> Iterator[Zygote]:
     """A zygote with everything that it needs under ``root``."""
     folder = root / "warm"
     folder.mkdir(mode=0o700)
@@ -93,11 +93,10 @@ def zygote_in(root: Path, **variables: str) -> Iterator[Zygote]:
         "HOME": str(root),
         "ONEFLOWER_EVENTS": str(root / "events.jsonl"),
         "ONEFLOWER_WARM_FOLDER": str(folder),
-        **variables,
     }
     reading, writing = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "flwr-clientapp", str(folder), str(reading)],
+        [sys.executable, "-c", program, "flwr-clientapp", str(folder), str(reading)],
         env=environment,
         cwd="/",
         stdin=subprocess.DEVNULL,
