@@ -1,7 +1,7 @@
 import type * as FileSystem from 'node:fs/promises';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FakeClock, type OneFlowerError } from '@oneflower/contract';
+import { defaultFlowerVersion, FakeClock, type OneFlowerError } from '@oneflower/contract';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Agent } from './agent.ts';
 import { type BootSurroundings, runSteps, untilAborted } from './boot/engine.ts';
@@ -152,6 +152,21 @@ describe('the agent', () => {
     expect(attributes().FL_READY).toBe('NO');
     expect(lines.filter(line => line.includes('FL_MAX_RETRIES="many" is refused'))).toHaveLength(1);
     await writeContext({ FL_MAX_RETRIES: '3' });
+    changed();
+    await until(() => attributes().FL_READY === 'YES');
+    expect(attributes().FL_ERROR).toBe('');
+  });
+
+  it('runs in the environment of ML_FRAMEWORK, or says that it is not there', async () => {
+    const { until, attributes, writeContext, changed, layout } = await world(async () => undefined);
+    await until(() => attributes().FL_READY === 'YES');
+    await writeContext({ ML_FRAMEWORK: 'pytorch' });
+    changed();
+    await until(() => attributes().FL_ERROR === 'framework_missing');
+    const { versions } = layout.software;
+    await cp(join(versions, defaultFlowerVersion), join(versions, `${defaultFlowerVersion}-pytorch`), {
+      recursive: true,
+    });
     changed();
     await until(() => attributes().FL_READY === 'YES');
     expect(attributes().FL_ERROR).toBe('');
