@@ -22,7 +22,8 @@ export const studies: Record<string, Study> = {
     title: 'How strategies fare when nodes know different labels',
     text: [
       'Nodes seldom hold the same kind of data. Here each label is dealt out unevenly, the more so the smaller alpha is.',
-      'The figures are those of one data set and of few rounds: they show how much unevenness costs, not which strategy is best elsewhere. FedProx holds the nodes back, which steadies long local training and costs speed here. FedAdam depends on `FL_SERVER_LR` more than FedAvg depends on anything.',
+      'FedAvg loses a quarter of its accuracy from alpha 10 to alpha 0.03, FedAdam a tenth. FedProx holds the nodes back, which costs speed: in so few rounds it stays a little behind FedAvg.',
+      'These are figures of one data set and few rounds. The `FL_SERVER_LR` of FedAdam was picked out of three on this very data (in trials 0.01 was far behind FedAvg and 0.03 about level with it), so its lead is the most that can be expected of it.',
     ],
   },
 };

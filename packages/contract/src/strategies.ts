@@ -4,6 +4,8 @@ export interface Strategy {
   help: string;
   /** Variables that only this strategy (and others that name them) uses. */
   variables: readonly string[];
+  /** Whether it takes the mean of all models: noise on a mean is what a privacy budget can be told for. */
+  mean?: true;
   /** Fewest replies with which it aggregates at all, for `f` malicious nodes; absent where any number will do. */
   leastReplies?: { of: (malicious: number) => number; formula: string };
 }
@@ -16,9 +18,13 @@ const krumReplies = { of: (f: number) => 2 * f + 3, formula: '2f + 3' };
  * (El Mhamdi et al. 2018), which Flower's classes follow.
  */
 export const strategies = {
-  FedAvg: { help: 'Mean of the models, weighted by examples.', variables: [] },
-  FedProx: { help: 'FedAvg whose clients are drawn back to the common model.', variables: ['FL_PROXIMAL_MU'] },
-  FedAdam: { help: 'Adam on the server over the mean of the updates.', variables: ['FL_SERVER_LR'] },
+  FedAvg: { help: 'Mean of the models, weighted by examples.', variables: [], mean: true },
+  FedProx: {
+    help: 'FedAvg whose clients are drawn back to the common model.',
+    variables: ['FL_PROXIMAL_MU'],
+    mean: true,
+  },
+  FedAdam: { help: 'Adam on the server over the mean of the updates.', variables: ['FL_SERVER_LR'], mean: true },
   FedMedian: { help: 'Median of each weight.', variables: [] },
   FedTrimmedAvg: { help: 'Mean of each weight without its extremes.', variables: ['FL_TRIM_BETA'] },
   Krum: {
@@ -39,6 +45,7 @@ export const strategies = {
   FaultTolerantFedAvg: {
     help: 'FedAvg that repeats a round in which too few nodes answered.',
     variables: ['FL_COMPLETION_RATE'],
+    mean: true,
   },
 } as const satisfies Record<string, Strategy>;
 
@@ -65,7 +72,7 @@ export interface StrategyProblem {
 export function strategyProblems(settings: StrategySettings): StrategyProblem[] {
   const problems: StrategyProblem[] = [];
   const { FL_STRATEGY, FL_NUM_MALICIOUS: f, FL_MIN_AVAILABLE_CLIENTS: n, FL_NUM_SELECTED } = settings;
-  const { leastReplies } = strategyOf(FL_STRATEGY);
+  const { leastReplies, mean } = strategyOf(FL_STRATEGY);
   // With no attacker expected Krum picks among two as well: that is a warning.
   if (leastReplies && n < leastReplies.of(f) && (f > 0 || FL_STRATEGY === 'Bulyan')) {
     const variable = f > 0 ? 'FL_NUM_MALICIOUS' : 'FL_STRATEGY';
@@ -78,6 +85,10 @@ export function strategyProblems(settings: StrategySettings): StrategyProblem[] 
   }
   if (settings.FL_DP_NOISE_MULTIPLIER !== 0 && settings.FL_DP_CLIPPING_NORM === '') {
     problems.push({ variable: 'FL_DP_NOISE_MULTIPLIER', rule: 'be 0 unless FL_DP_CLIPPING_NORM is given' });
+  }
+  if (settings.FL_DP_NOISE_MULTIPLIER !== 0 && !mean) {
+    const rule = `be 0 with FL_STRATEGY=${FL_STRATEGY}, which takes no mean of all models`;
+    problems.push({ variable: 'FL_DP_NOISE_MULTIPLIER', rule });
   }
   return problems;
 }
