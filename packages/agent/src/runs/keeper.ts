@@ -1,9 +1,7 @@
-import { existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import {
   type Clock,
   type EventData,
-  isOneFlowerError,
   messageOf,
   OneFlowerError,
   type RunHistory,
@@ -16,9 +14,9 @@ import type { Layout } from '../layout.ts';
 import type { Log } from '../log/log.ts';
 import type { Checkpoint } from './checkpoints.ts';
 import { type Ending, endOf, judge, judgeFault } from './endings.ts';
+import { FinalModels } from './final-models.ts';
 import { RunHistories } from './history.ts';
 import { mostRuns, RunLedger } from './ledger.ts';
-import { keepModel } from './models.ts';
 import { applyEvent, runOf } from './progress.ts';
 import { Resumption } from './resumption.ts';
 import { beginAt, neededUploads, type RunRecord, type RunSource, summaryOf } from './store.ts';
@@ -48,6 +46,7 @@ export class RunKeeper {
   readonly #parts: RunKeeperParts;
   readonly #ledger: RunLedger;
   readonly #histories: RunHistories;
+  readonly #models: FinalModels;
   readonly #resumption: Resumption;
   readonly #variables: VariablesRun;
   #turn: Promise<unknown> = Promise.resolve();
@@ -60,6 +59,7 @@ export class RunKeeper {
     this.#parts = parts;
     this.#ledger = ledger;
     this.#histories = new RunHistories(parts.layout, parts.log);
+    this.#models = new FinalModels(parts, ledger);
     const catchUp = (runId: string) => void this.#catchUp(new Set([runId]));
     const leastNodes = () => parts.settings().FL_MIN_AVAILABLE_CLIENTS;
     this.#resumption = new Resumption({ ...parts, leastNodes, catchUp }, ledger);
@@ -98,11 +98,11 @@ export class RunKeeper {
 
   /** What stands between the service and its training, as a sentence; null when nothing does. */
   waitingFor(): string | null {
-    const { FL_USE_CASE } = this.#parts.settings();
     const resumes = this.#resumption.waitingFor();
     if (resumes !== null) return resumes;
     if (this.#ledger.state.fromVariables === 'submitted') return this.#lostRun();
-    if (FL_USE_CASE === 'none') return this.isTraining() ? null : 'FL_USE_CASE is none: a run has to be submitted.';
+    if (this.#parts.settings().FL_USE_CASE === 'none')
+      return this.isTraining() ? null : 'FL_USE_CASE is none: a run has to be submitted.';
     return this.#variables.waitingFor();
   }
 
@@ -163,8 +163,7 @@ export class RunKeeper {
    * @throws OneFlowerError `run-unknown`, `checkpoint-unknown`, `checkpoint-damaged`
    */
   async checkpoint(runId: string, round: number | undefined): Promise<Checkpoint> {
-    const record = this.#known(runId);
-    return round === undefined ? this.#resumption.last(record) : this.#resumption.find(record, round);
+    return this.#resumption.choose(this.#known(runId), round);
   }
 
   /** Settings and rounds of a run and of those that it continues. @throws OneFlowerError `run-unknown` */
@@ -258,9 +257,8 @@ export class RunKeeper {
 
   /** What the apps have told of these runs before they were known: while the agent was away, and since it started. */
   #catchUp(runIds: ReadonlySet<string>): boolean {
-    const { events, layout } = this.#parts;
     let news = false;
-    for (const told of events.kept()) {
+    for (const told of this.#parts.events.kept()) {
       const runId = runOf(told);
       const record = runId !== undefined && runIds.has(runId) ? this.#ledger.find(runId) : undefined;
       if (!record) continue;
@@ -268,7 +266,7 @@ export class RunKeeper {
       if (told.event === 'round_end') this.#histories.note(told.data as EventData<'round_end'>);
       if (told.event !== 'model_written') continue;
       const written = told.data as EventData<'model_written'>;
-      if (existsSync(join(layout.appModels, basename(written.file)))) void this.#keepModel(written);
+      if (this.#models.isWaiting(written)) void this.#models.keep(written);
     }
     return news;
   }
@@ -282,7 +280,7 @@ export class RunKeeper {
       if (told.event === 'training_start') this.#unheardOf ??= runId;
       return;
     }
-    if (told.event === 'model_written') void this.#keepModel(told.data as EventData<'model_written'>);
+    if (told.event === 'model_written') void this.#models.keep(told.data as EventData<'model_written'>);
     if (told.event === 'round_end') this.#histories.note(told.data as EventData<'round_end'>);
     if (applyEvent(record, told)) void this.#ledger.save();
   }
@@ -293,20 +291,6 @@ export class RunKeeper {
     if (this.#saidInvented || this.#ledger.find(runId)) return;
     this.#saidInvented = true;
     this.#parts.log.warning(`An app tells of runs that Flower does not know, such as ${runId}: they are passed over.`);
-  }
-
-  async #keepModel(written: EventData<'model_written'>): Promise<void> {
-    const { layout, clock, events, log, flowerVersion } = this.#parts;
-    const record = this.#ledger.find(written.run_id);
-    if (record?.model) return;
-    const savedAt = new Date(clock.now()).toISOString();
-    try {
-      const about = { app: record?.app ?? '', flowerVersion: flowerVersion(), savedAt };
-      const { runId, file, bytes, sha256 } = await keepModel(layout, written, about);
-      events.emit('model_saved', { run_id: runId, file, bytes, sha256 });
-    } catch (error) {
-      log.error(isOneFlowerError(error) ? error.explain() : messageOf(error));
-    }
   }
 
   #known(runId: string): RunRecord {

@@ -74,7 +74,7 @@ export class Resumption {
     assertResumable(record, round);
     if (this.#ledger.runs.some(({ resume }) => resume === 'submitting'))
       throw notResumable(record, 'another one is just being resumed, so try again in a few seconds');
-    const checkpoint = round === undefined ? await this.#lastGood(record) : await this.find(record, round);
+    const checkpoint = round === undefined ? await this.#lastGood(record) : await this.#find(record, round);
     // Whoever looks after it has seen to what stalled it.
     record.stalled = 0;
     record.resumeByHand = true;
@@ -87,21 +87,12 @@ export class Resumption {
   }
 
   /**
-   * A checkpoint of a run or of those that it continues.
+   * A sound checkpoint of a run, the last one unless a round is named.
    *
    * @throws OneFlowerError `checkpoint-unknown`, `checkpoint-damaged`
    */
-  async find(record: RunRecord, round: number): Promise<Checkpoint> {
-    const all = await this.checkpointsOf(record);
-    const found = all.find(checkpoint => checkpoint.round === round);
-    const folder = this.#parts.checkpoints();
-    if (!found || folder === undefined) throw unknownCheckpoint(record.runId, round, all);
-    await verifyCheckpoint(folder, found);
-    return found;
-  }
-
-  /** The last checkpoint of a run. @throws OneFlowerError `checkpoint-unknown` when it has none that is sound. */
-  async last(record: RunRecord): Promise<Checkpoint> {
+  async choose(record: RunRecord, round: number | undefined): Promise<Checkpoint> {
+    if (round !== undefined) return this.#find(record, round);
     const checkpoint = await this.#lastGood(record);
     if (!checkpoint) throw unknownCheckpoint(record.runId, undefined, []);
     return checkpoint;
@@ -134,6 +125,15 @@ export class Resumption {
     record.resume = record.resumeByHand ? 'none' : 'due';
     if (adopted) await this.#link(record, adopted.runId);
     else await this.#ledger.save();
+  }
+
+  async #find(record: RunRecord, round: number): Promise<Checkpoint> {
+    const all = await this.checkpointsOf(record);
+    const found = all.find(checkpoint => checkpoint.round === round);
+    const folder = this.#parts.checkpoints();
+    if (!found || folder === undefined) throw unknownCheckpoint(record.runId, round, all);
+    await verifyCheckpoint(folder, found);
+    return found;
   }
 
   #due(): RunRecord | undefined {

@@ -48,6 +48,24 @@ describe('a deployment with a use case', () => {
     expect(deployed.code).toBe(0);
   });
 
+  it('with --wait follows its training through an interruption', async () => {
+    const endedAt = '2026-01-01T00:00:01Z';
+    stage.operator.runs = [
+      runSummary({ runId: '8', status: 'completed', endedAt, continues: '7', model: true }),
+      runSummary({ runId: '7', status: 'failed', endedAt, continuedBy: '8' }),
+    ];
+    stage.operator.tell(
+      trainingStart,
+      { event: 'run_ended', data: { ...runEnded.data, status: 'failed', details: 'Interrupted.', resumes: true } },
+      { event: 'run_resumed', data: { run_id: '8', continues: '7', round: 0 } },
+      { event: 'run_ended', data: { ...runEnded.data, run_id: '8' } },
+    );
+    const deployed = await stage.run('deploy', ...withUseCase, '--wait');
+    expect(deployed.stderr).toMatch(/Run 7: interrupted\.\n(.*\n)*Run 8: starts over in place of run 7/);
+    expect(deployed.stdout).toContain('Run 8 is completed');
+    expect(deployed.code).toBe(0);
+  });
+
   it('is not ended by a run that an operator has submitted', async () => {
     const foreign = { run_id: '6', status: 'failed', details: '', rounds_done: 0 } as const;
     stage.operator.runs = [runSummary({ rounds: 1 }), runSummary({ runId: '6', submittedBy: 'operator' })];
