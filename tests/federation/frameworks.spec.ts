@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { defaultFlowerVersion, environmentName, type Framework } from '../../packages/contract/src/index.ts';
@@ -45,11 +46,13 @@ describe.runIf(process.env.ONEFLOWER_FULL)('frameworks that are not baked in', (
     await cloud.document('delete', 'llm');
   });
 
-  /** Flower of all VMs of a service runs in the environment of the framework, by the folder that names it. */
+  /** Flower of all VMs of a service finds the environment of the framework, and that of no other one, on its PATH. */
   async function runsInEnvironmentOf(name: string, framework: Framework): Promise<void> {
     for (const { id, role } of (await cloud.status(name)).vms) {
       const flower = await findProcess(cloud.root(id), `flower-${role}`);
-      expect(flower?.args.join(' ')).toContain(`/versions/${environmentName(defaultFlowerVersion, framework)}/bin/`);
+      const surroundings = await readFile(`/proc/${flower?.pid}/environ`, 'utf8');
+      const path = surroundings.split('\0').find(variable => variable.startsWith('PATH='));
+      expect(path).toContain(`/versions/${environmentName(defaultFlowerVersion, framework)}/bin:`);
     }
   }
 });
