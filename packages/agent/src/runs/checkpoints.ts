@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { type CheckpointSummary, messageOf, OneFlowerError } from '@oneflower/contract';
 import * as z from 'zod';
+import type { FileOwner } from '../files.ts';
 
 const metrics = z.record(z.string().max(100), z.number());
 
@@ -42,6 +44,19 @@ const isRunId = /^\d{1,20}$/;
 /** Runs that have a folder in that of the checkpoints. */
 export async function runsWithCheckpoints(root: string): Promise<string[]> {
   return (await readdir(root).catch(() => [])).filter(name => isRunId.test(name));
+}
+
+/** Removes all checkpoints of runs, as the user that has written them: root would follow links that they may hold. */
+export async function dropCheckpoints(
+  root: string,
+  runIds: readonly string[],
+  owner: FileOwner | undefined,
+): Promise<void> {
+  const there = new Set(await runsWithCheckpoints(root));
+  const folders = runIds.filter(runId => there.has(runId)).map(runId => `${root}/${runId}`);
+  if (folders.length === 0) return;
+  const options = { ...owner, cwd: '/', env: { PATH: '/usr/bin:/bin' } };
+  await new Promise<void>(resolve => execFile('rm', ['-rf', '--', ...folders], options, () => resolve()));
 }
 
 /** The checkpoints of a run, first round first. What is no checkpoint is passed over; links are never followed. */

@@ -19,7 +19,7 @@ import { RunHistories } from './history.ts';
 import { mostRuns, RunLedger } from './ledger.ts';
 import { applyEvent, runOf } from './progress.ts';
 import { Resumption } from './resumption.ts';
-import { beginAt, neededUploads, type RunRecord, type RunSource, summaryOf } from './store.ts';
+import { beginAt, neededUploads, type RunRecord, type RunSource, summaryOf, superseded } from './store.ts';
 import { type TakenRun, VariablesRun } from './variables-run.ts';
 
 export interface RunKeeperParts {
@@ -39,6 +39,8 @@ export interface RunKeeperParts {
   submit(app: string, source: RunSource, from: string): Promise<string>;
   /** Removes uploaded apps other than those that may be needed again. */
   keepUploads(needed: ReadonlySet<string>): Promise<void>;
+  /** Removes the checkpoints of runs. */
+  dropCheckpoints(runIds: readonly string[]): Promise<void>;
 }
 
 /** Follows the runs of a SuperLink and submits the one that the variables describe, once in the life of the VM. */
@@ -252,6 +254,7 @@ export class RunKeeper {
   async #tidy(): Promise<void> {
     const { runs } = this.#ledger;
     await this.#parts.keepUploads(neededUploads(runs));
+    await this.#parts.dropCheckpoints(superseded(runs));
     await this.#histories.keepOnly(new Set(runs.map(({ runId }) => runId)));
   }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { OneFlowerError } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
 import { checkpointsOf } from '../layout.ts';
+import { runsWithCheckpoints } from './checkpoints.ts';
 import type { RunSource } from './store.ts';
 import { flowerRun, source, surroundings, world, writeCheckpoint } from './testing.ts';
 
@@ -197,6 +198,19 @@ describe('a run that was interrupted', () => {
     // Told once more after a restart of the agent.
     await all.keeper.close();
     expect((await (await all.open()).history('102')).rounds).toEqual(rounds);
+  });
+
+  it('leaves its checkpoints until the training is complete in its place', async () => {
+    const all = await training();
+    await checkpointed(all, '101', 2);
+    await interrupt(all, '101');
+    await checkpointed(all, '102', 4);
+    await interrupt(all, '102');
+    expect(await runsWithCheckpoints(checkpointFolder(all))).toEqual(['101', '102']);
+    await checkpointed(all, '103', 5, { is_final: true });
+    all.outside.runs = [flowerRun({ runId: '103', status: 'finished', subStatus: 'completed' })];
+    await all.keeper.tick();
+    expect(await runsWithCheckpoints(checkpointFolder(all))).toEqual(['103']);
   });
 
   it('does not go on when it was stopped meanwhile', async () => {

@@ -14,7 +14,7 @@ import type { Guest } from '../guest.ts';
 import { checkpointsOf } from '../layout.ts';
 import type { FlowerSetting } from '../supervision/flower.ts';
 import { readApp, runConfigFrom, sourceOf } from './app.ts';
-import { checkpointSummary } from './checkpoints.ts';
+import { checkpointSummary, dropCheckpoints } from './checkpoints.ts';
 import { RunKeeper } from './keeper.ts';
 import { RunLogBook } from './logs.ts';
 import { ModelFiles, removeLeftExports } from './model-files.ts';
@@ -68,6 +68,10 @@ export class RunService {
       useCase: () => useCaseSource(guest),
       submit: (app, source, from) => submitSource(parts, uploads, app, source, from),
       keepUploads: needed => uploads.keepOnly(needed),
+      async dropCheckpoints(runIds) {
+        const folder = checkpointsOf(guest.layout, guest.settings);
+        if (folder !== undefined) await dropCheckpoints(folder, runIds, guest.owner);
+      },
     });
     return new RunService(parts, keeper, uploads);
   }

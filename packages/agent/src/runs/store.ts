@@ -99,6 +99,15 @@ export function neededUploads(runs: readonly RunRecord[]): Set<string> {
   return new Set(open.flatMap(run => (dropped.has(run) ? [] : (run.source?.upload ?? []))));
 }
 
+/** Runs whose training has been completed by others in their place, which hold copies of their checkpoints. */
+export function superseded(runs: readonly RunRecord[]): string[] {
+  const completed = (run: RunRecord): boolean => {
+    const next = runs.find(({ runId }) => runId === run.continuedBy);
+    return next === undefined ? run.status === 'completed' : completed(next);
+  };
+  return runs.filter(run => run.continuedBy !== null && completed(run)).map(({ runId }) => runId);
+}
+
 /** At most so many runs, oldest left out first, but none that has not ended or is among Flower's newest. */
 export function withoutOld(
   runs: readonly RunRecord[],

@@ -7,6 +7,7 @@ import { createEventHub } from '../journal/event-hub.ts';
 import { checkpointsOf, layoutOf } from '../layout.ts';
 import { keptLog } from '../testing/log.ts';
 import { temporaryFolder } from '../testing/temporary.ts';
+import { dropCheckpoints } from './checkpoints.ts';
 import { RunKeeper } from './keeper.ts';
 import type { RunSource } from './store.ts';
 
@@ -53,6 +54,7 @@ export async function surroundings(values: Record<string, string> = {}) {
       onlineNodes: () => outside.online,
       checkpoints: () => checkpointsOf(layout, settings),
       useCase: async () => ({ ...source, upload: null }),
+      dropCheckpoints: runIds => dropCheckpoints(checkpointsOf(layout, settings) ?? '', runIds, undefined),
       async keepUploads(needed) {
         outside.uploads = [...needed];
       },
