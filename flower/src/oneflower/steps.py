@@ -7,7 +7,8 @@ from flwr.app import ConfigRecord, RecordDict
 
 from oneflower.settings import RunConfig
 
-MAX_STEP = 10.0
+# That of FL_CLIENT_LR.
+MAX_STEP = 100.0
 
 
 class ProximalError(Exception):
