@@ -88,16 +88,21 @@ class LocalFederation:
         )
         await_true(self._healthy, "the SuperLink's start", 120)
 
-    def start_supernode(self, node_config: str, data: Path | None = None) -> None:
+    def start_supernode(self, node_config: str, data: Path | None = None, isolation: str = "subprocess") -> None:
+        """With isolation ``process`` what runs apps is started here instead of by Flower."""
+        runtime = free_port()
         self._spawn(
             "flower-supernode",
             "--insecure",
             f"--superlink=127.0.0.1:{self._port}",
             "--host=127.0.0.1",
-            f"--port={free_port()}",
+            f"--port={runtime}",
             f"--node-config={node_config}",
+            f"--isolation={isolation}",
             extra={"ONEFLOWER_DATA": str(data)} if data else {},
         )
+        if isolation == "process":
+            self._spawn("flower-superexec", "--insecure", f"--runtime-api-address=127.0.0.1:{runtime}")
 
     def flwr(self, *arguments: str, cwd: Path | None = None) -> str:
         done = subprocess.run(

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import flwr
 import pytest
 
-from oneflower.warm import modules
+from oneflower.warm import launch, modules, wire
 from oneflower.warm.keeper import FIRST_PAUSE, LONGEST_PAUSE, StartedZygote, ZygoteKeeper
 
 CHANGE = """
@@ -104,6 +105,26 @@ def test_what_cannot_be_imported_is_no_error(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "warm_broken.py").write_text("raise ValueError('broken')")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert modules.import_all(["json", "warm_absent", "warm_broken", "csv"]) == ["json", "csv"]
+
+
+def test_sockets_lie_in_a_folder_of_the_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = tmp_path / f"{launch.FOLDER_PREFIX}{2**22 + 1}-x"
+    alive = tmp_path / f"{launch.FOLDER_PREFIX}{os.getpid()}-x"
+    for folder in (dead, alive):
+        folder.mkdir(mode=0o700)
+    monkeypatch.setenv(wire.FOLDER_VARIABLE, "")
+    made = launch.socket_folder()
+    assert made.parent == tmp_path
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert os.environ[wire.FOLDER_VARIABLE] == str(made)
+    assert launch.socket_folder() == made
+    assert (dead.exists(), alive.exists()) == (False, True)
+
+    monkeypatch.setenv(wire.FOLDER_VARIABLE, str(tmp_path / "given"))
+    assert launch.socket_folder() == tmp_path / "given"
+    (tmp_path / "given").chmod(0o750)
+    assert launch.socket_folder() not in (tmp_path / "given", made)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,22 @@ def test_runs_are_warm_apart_from_one_another_and_outlive_their_zygote(tmp_path:
         await_true(lambda: len(events_of(federation, "worker_warm")) == 3, "another zygote", PATIENCE)
     assert federation.running() == []
     assert list(tmp_path.glob("oneflower-warm-*")) == []
+
+
+def test_apps_are_warm_where_they_are_started_beside_the_node(tmp_path: Path) -> None:
+    app = leaky_app(tmp_path)
+    sockets = tmp_path / "warm"
+    with local_federation(tmp_path, BIN) as federation:
+        federation.start_superlink()
+        # As the agent says it to all processes of a node.
+        federation.environment |= {"ONEFLOWER_WARM_FOLDER": str(sockets), "ONEFLOWER_WARM_PROGRAM": "flwr-clientapp"}
+        federation.start_supernode("", isolation="process")
+        await_true(lambda: len(events_of(federation, "worker_warm")) == 2, "the start of two zygotes", PATIENCE)
+        assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
+        assert {file.name for file in sockets.iterdir()} == {"zygote", "wake"}
+        (answer,) = await_result(federation, submit(federation, app, "questions=1"))
+        assert "oneflower-zygote" in answer["parent"]
+    assert federation.running() == []
 
 
 def test_flower_runs_as_it_is_where_warm_workers_are_switched_off(tmp_path: Path) -> None:

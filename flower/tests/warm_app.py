@@ -26,6 +26,7 @@ def main() -> None:
         "sleep": sleep,
         "mind": mind_sigterm,
         "train": train,
+        "train-keras": train_keras,
     }[sys.argv[1]]()
 
 
@@ -99,3 +100,13 @@ def train() -> None:
     gradient = layer.weight.grad
     assert gradient is not None
     print(json.dumps({"loss": loss.item(), "gradient": float(gradient.sum()), "threads": torch.get_num_threads()}))
+
+
+def train_keras() -> None:
+    import keras
+
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.layers.Dense(8, activation="relu"), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    history = model.fit(np.ones((256, 4)), np.ones((256, 1)), epochs=2, verbose=0)
+    print(json.dumps({"loss": history.history["loss"]}))

@@ -42,7 +42,7 @@ def main(program: str) -> None:
     if app is not None:
         os.environ[wire.PROGRAM_VARIABLE] = app
     try:
-        folder = _folder()
+        folder = socket_folder()
         if app is not None:
             forget_told(folder)
         prepare(program, folder)
@@ -74,7 +74,7 @@ def _look_after_zygote(folder: Path) -> Callable[[], None]:
     return keeper.look
 
 
-def _folder() -> Path:
+def socket_folder() -> Path:
     """The folder of this process tree's sockets; the first process of the tree makes it, unless it was given one."""
     given = os.environ.get(wire.FOLDER_VARIABLE, "")
     if given:
