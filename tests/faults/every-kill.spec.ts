@@ -87,7 +87,9 @@ describe.runIf(process.env.ONEFLOWER_FULL)('kill -9', () => {
     await recovered();
   });
 
-  it('of the agent of a SuperLink in mid-run interrupts the run, which goes on by itself', { timeout: long }, async () => {
+  it('of the agent of a SuperLink in mid-run interrupts the run, which goes on by itself', {
+    timeout: long,
+  }, async () => {
     await atWork(2);
     const watch = await watching();
     await kill(0, 'node');
