@@ -7,7 +7,7 @@ import { EmbeddedCloud } from '../support/embedded-cloud.ts';
 import { processesOf } from '../support/processes.ts';
 import { until } from '../support/until.ts';
 
-const long = 300_000;
+const long = 420_000;
 const rounds = 10;
 const variables = {
   FL_USE_CASE: 'anomaly-detection',
