@@ -26,8 +26,10 @@ from oneflower.warm.modules import import_all, import_runner, wanted_modules
 REQUEST_SECONDS = 5.0
 # For apps that are at work when the SuperNode ends: they notice it themselves and say goodbye.
 LAST_SECONDS = 10.0
-# What differs between processes of one tree without meaning.
-OWN_VARIABLES = frozenset({"_", "PWD", "OLDPWD", "SHLVL", "TRACEPARENT", "TRACESTATE"})
+# What imports read: a request with other values is not the same program. The rest is taken over from the request;
+# Flower's servers set some of it themselves while they run.
+READ_BY_IMPORTS = ("PYTHON", "FLWR_", "LD_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "TORCH_", "TF_", "KERAS_", "HF_")
+READ_BY_NAME = frozenset({"PATH", "HOME", "TMPDIR", "ONEFLOWER_FRAMEWORK", "ONEFLOWER_USE_CASE"})
 INSTALLS = "--allow-runtime-dependency-installation"
 
 
@@ -122,9 +124,10 @@ class Zygote:
         if INSTALLS in request["argv"]:
             raise RefusedError("the app brings packages of its own")
         given = request["environment"]
-        differ = {name for name in {*given, *self._environment} if given.get(name) != self._environment.get(name)}
-        if differ - OWN_VARIABLES:
-            raise RefusedError(f"the environment differs in {', '.join(sorted(differ - OWN_VARIABLES))}")
+        names = {name for name in {*given, *self._environment} if name.startswith(READ_BY_IMPORTS)} | READ_BY_NAME
+        differ = sorted(name for name in names if given.get(name) != self._environment.get(name))
+        if differ:
+            raise RefusedError(f"the environment differs in {', '.join(differ)}")
 
     def _fork(self, request: wire.Message, files: list[int], connection: socket.socket) -> bool:
         sys.stdout.flush()
