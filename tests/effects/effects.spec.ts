@@ -6,12 +6,14 @@ import { gateEffects } from './gate-effects.ts';
 import { guestEffects } from './guest-effects.ts';
 import { runEffects } from './run-effects.ts';
 import { Scene } from './scene.ts';
+import { trainingEffects } from './training-effects.ts';
 
 /** One test a variable, under its name. A variable without one does not compile. */
 const effects = {
   ...gateEffects,
   ...guestEffects,
   ...runEffects,
+  ...trainingEffects,
   ...awayEffects,
 } satisfies Record<VariableName, Effect>;
 

@@ -61,6 +61,15 @@ export const runEffects = {
     }
   },
 
+  async FL_WARM_WORKERS(scene) {
+    const [plain, changed] = await Promise.all([scene.plain(), scene.changed()]);
+    await scene.plainRun();
+    const { guest } = plain.node;
+    await until('a warm worker waits', async () => (await guest.events('worker_warm')).length > 0);
+    await scene.changedRun();
+    expect(await changed.node.guest.events('worker_warm')).toEqual([]);
+  },
+
   async FL_DATABASE(scene) {
     const [plain, changed] = await Promise.all([scene.plain(), scene.changed()]);
     const files = ['opt/flower/state/state.db', 'opt/flower/state/other.db'];
@@ -86,7 +95,7 @@ export const runEffects = {
 } satisfies Effects;
 
 /** The run of the open site, which waits for nodes. */
-async function openRun(scene: Scene): Promise<ReportedRun> {
+export async function openRun(scene: Scene): Promise<ReportedRun> {
   const { superLink } = await scene.openSite();
   return until('the open site has a run', async () => (await flowerRuns(`http://${superLink.address}:8000`))[0]);
 }

@@ -4,7 +4,6 @@ The file is package data of river (Statlog Shuttle as ODDS casts it: 49,097 rows
 anomalies). river itself is never imported: its dependencies are not installed.
 """
 
-import csv
 import gzip
 import io
 from importlib import metadata
@@ -32,9 +31,10 @@ def read_shuttle() -> Rows:
     except (metadata.PackageNotFoundError, OSError, ValueError) as error:
         problem = Problem(SHUTTLE_FILE, None, f"cannot be read: {error}")
         raise DataRefusedError("The bundled rows are missing from this environment", [problem]) from error
-    lines = csv.reader(io.StringIO(text))
-    columns = tuple(next(lines))
-    table = np.array([[int(cell) for cell in cells] for cells in lines], dtype=np.int64)
+    # NumPy reads them in a tenth of the time that a loop takes, and every message to a node reads them.
+    head, body = text.split("\n", 1)
+    columns = tuple(head.strip().split(","))
+    table = np.loadtxt(io.StringIO(body), dtype=np.int64, delimiter=",")
     return Rows(columns[:-1], table[:, :-1].astype(np.float64), table[:, -1])
 
 

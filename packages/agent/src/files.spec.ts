@@ -15,6 +15,13 @@ afterEach(async () => {
 });
 
 describe('ensureFolder', () => {
+  it('leaves the folders on the way open to others', async () => {
+    const path = join(folder, 'srv', 'checkpoints');
+    await ensureFolder(path, 0o700, undefined);
+    expect((await stat(join(path, '..'))).mode & 0o777).toBe(0o755);
+    expect((await stat(path)).mode & 0o777).toBe(0o700);
+  });
+
   it('makes a folder and corrects its mode', async () => {
     const path = join(folder, 'a/b');
     await ensureFolder(path, 0o700, undefined);

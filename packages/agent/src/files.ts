@@ -69,6 +69,8 @@ export async function removeHandedOver(folder: string, owner: FileOwner | undefi
  */
 export async function ensureFolder(path: string, mode: number, owner: FileOwner | undefined): Promise<void> {
   try {
+    // Folders on the way are the machine's own, which others pass through.
+    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
     await mkdir(path, { recursive: true, mode });
     // Flower's user may have put a link in its place: only the folder itself is touched.
     const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
