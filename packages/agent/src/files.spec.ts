@@ -48,7 +48,7 @@ describe('ensureFolder', () => {
     const file = join(folder, 'file');
     await writeFile(file, '');
     await expect(ensureFolder(file, 0o700, undefined)).rejects.toThrow(`${file} is no folder`);
-    await expect(ensureFolder(join(file, 'sub'), 0o700, undefined)).rejects.toThrow(/Cannot write .*ENOTDIR/);
+    await expect(ensureFolder(join(file, 'sub'), 0o700, undefined)).rejects.toThrow(/Cannot write .*file already exists/);
   });
 });
 
