@@ -89,6 +89,14 @@ def failing_in(kind: str, otherwise: Answer) -> Answer:
     return lambda message: failing(message) if message.metadata.message_type == kind else otherwise(message)
 
 
+def lost(message: Message) -> Message:
+    """What the SuperLink answers in the place of a node that is gone, under its own id."""
+    message.metadata.__dict__["_message_id"] = f"to {message.metadata.dst_node_id}"
+    reply = Message(Error(code=5, reason="gone"), reply_to=message)
+    reply.metadata.__dict__["_src_node_id"] = 1
+    return reply
+
+
 def context_of(**run_config: bool | float | str) -> Context:
     config = {key.replace("_", "-"): value for key, value in run_config.items()}
     return Context(run_id=2**63 + 1, node_id=0, node_config={}, state=RecordDict(), run_config=config)
@@ -150,6 +158,36 @@ def test_errors_and_silence_of_nodes_are_told_and_counted(journal: ReadEvents, m
     )
     end = next(event["data"] for event in journal() if event["event"] == "round_end")
     assert (end["num_clients_responded"], end["num_clients_failed"]) == (2, 3)
+
+
+@pytest.mark.parametrize("strategy", ["FedAvg", "FaultTolerantFedAvg"])
+def test_a_node_that_is_lost_is_told_by_its_own_id_and_counted_once(
+    strategy: str, journal: ReadEvents, models: Path
+) -> None:
+    nodes = {11: node(1.0), 12: lost, 13: lost}
+    asked: dict[str, Any] = {"num_server_rounds": 1, "strategy": strategy, "completion_rate": 0.3}
+    Federation.begin(MemoryGrid(nodes), context_of(**asked)).train(initial())
+    failures = [event["data"] for event in journal() if event["event"] == "client_failure"]
+    assert sorted(failure["node_id"] for failure in failures) == ["12", "12", "13", "13"]
+    assert {failure["error"] for failure in failures} == {"gone (code 5)"}
+    end = next(event["data"] for event in journal() if event["event"] == "round_end")
+    assert (end["num_clients_responded"], end["num_clients_failed"]) == (1, 2)
+
+
+def test_a_lost_node_that_is_asked_again_is_told_by_its_own_id(journal: ReadEvents, models: Path) -> None:
+    asked: dict[str, Any] = {"strategy": "FaultTolerantFedAvg", "completion_rate": 1.0}
+    with pytest.raises(TrainingFailedError, match="given up"):
+        Federation.begin(MemoryGrid({11: node(1.0), 12: lost}), context_of(**asked)).train(initial())
+    failures = [event["data"] for event in journal() if event["event"] == "client_failure"]
+    assert [failure["node_id"] for failure in failures] == ["12"] * 3
+
+
+def test_a_lost_node_is_told_by_its_own_id_when_it_is_asked_a_question(journal: ReadEvents) -> None:
+    asked: dict[str, Any] = {"min_fit_clients": 1, "min_evaluate_clients": 1}
+    answers = Federation.begin(MemoryGrid({11: node(1.0), 12: lost}), context_of(**asked)).ask()
+    assert list(answers) == [11]
+    failures = [event["data"] for event in journal() if event["event"] == "client_failure"]
+    assert [(failure["round"], failure["node_id"]) for failure in failures] == [(0, "12")]
 
 
 def test_a_run_without_any_result_fails_and_keeps_no_model(journal: ReadEvents, models: Path) -> None:

@@ -16,6 +16,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 from numpy.typing import NDArray
 
+from oneflower.asked import Asked
 from oneflower.checkpoints.best import Rule, check_rule
 from oneflower.checkpoints.errors import CheckpointDamagedError, CheckpointError, CheckpointRefusedError
 from oneflower.checkpoints.identity import Identity
@@ -114,7 +115,7 @@ class Federation:
         content = question if question is not None else RecordDict()
         queries = [Message(content, dst_node_id=node, message_type=MessageType.QUERY) for node in nodes]
         seconds = self.settings.round_timeout if timeout is None else timeout
-        answers = self._sort_out(nodes, self._grid.send_and_receive(queries, timeout=seconds))
+        answers = self._sort_out(Asked(queries), self._grid.send_and_receive(queries, timeout=seconds))
         if len(answers) < self.settings.min_train_nodes:
             raise TrainingFailedError(
                 f"{len(answers)} of {len(nodes)} nodes answered before the first round, "
@@ -233,11 +234,11 @@ class Federation:
                 "at the nodes' data, or set stop-on-nan=false to go on regardless; the last good checkpoint is kept"
             )
 
-    def _sort_out(self, nodes: list[int], replies: Iterable[Message]) -> dict[int, RecordDict]:
-        errors = dict.fromkeys(nodes, NO_REPLY)
+    def _sort_out(self, asked: Asked, replies: Iterable[Message]) -> dict[int, RecordDict]:
+        errors = dict.fromkeys(sorted(asked.nodes), NO_REPLY)
         answers: dict[int, RecordDict] = {}
         for reply in replies:
-            node = reply.metadata.src_node_id
+            node = asked.node_of(reply)
             if reply.has_error():
                 errors[node] = error_text(reply)
             else:

@@ -9,6 +9,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
+from oneflower.asked import Asked
 from oneflower.checkpoints.manifest import RoundRecord
 from oneflower.checkpoints.state import chain_of, remember
 from oneflower.events import Events, finite_metrics
@@ -70,7 +71,7 @@ class ReportingStrategy(Strategy):
         self._clock = clock
         self._sleep = sleep
         self._round_began = 0.0
-        self._awaited: set[int] = set()
+        self._asked = Asked()
         self._responded: set[int] = set()
         self._failed: set[int] = set()
         self._privacy = privacy
@@ -177,7 +178,7 @@ class ReportingStrategy(Strategy):
         self.inner.summary()
 
     def _await(self, messages: list[Message]) -> None:
-        self._awaited = {message.metadata.dst_node_id for message in messages}
+        self._asked = Asked(messages)
 
     def _usable(self, server_round: int, replies: list[Message]) -> list[Message]:
         """Replies to a training: errors, and those that can be aggregated; other nodes have failed."""
@@ -194,7 +195,8 @@ class ReportingStrategy(Strategy):
             self._note_broken(reply for reply in replies if not reply.has_error())
         return [*(reply for reply in replies if reply.has_error()), *answers]
 
-    def _repeat(self, server_round: int, attempt: int, error: str) -> None:
+    def _repeat(self, server_round: int, attempt: int, error: str, questions: list[Message]) -> None:
+        self._await(questions)
         logger.warning("Round %d is repeated, attempt %d: %s", server_round, attempt, error)
         self._failed = set()
         self._events.round_repeated(server_round=server_round, attempt=attempt, error=error)
@@ -202,9 +204,9 @@ class ReportingStrategy(Strategy):
     def _sort_out(self, server_round: int, replies: list[Message]) -> list[Message]:
         """Report the nodes that failed or kept silent. Returns the replies of the others."""
         answers: list[Message] = []
-        silent = set(self._awaited)
+        silent = self._asked.nodes
         for reply in replies:
-            node = reply.metadata.src_node_id
+            node = self._asked.node_of(reply)
             silent.discard(node)
             if reply.has_error():
                 self._fail(server_round, node, error_text(reply))

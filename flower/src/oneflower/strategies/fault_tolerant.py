@@ -19,15 +19,15 @@ MAX_ATTEMPTS = 3
 
 # Round and replies, to the errors among them and those that can be aggregated.
 SortOut = Callable[[int, list[Message]], list[Message]]
-# Round, number of the attempt that begins, and why.
-OnRepeat = Callable[[int, int, str], None]
+# Round, number of the attempt that begins, why, and its questions.
+OnRepeat = Callable[[int, int, str, list[Message]], None]
 
 
 def _without_errors(_: int, replies: list[Message]) -> list[Message]:
     return [reply for reply in replies if not reply.has_error()]
 
 
-def _log_repeat(server_round: int, attempt: int, error: str) -> None:
+def _log_repeat(server_round: int, attempt: int, error: str, _: list[Message]) -> None:
     logger.warning("Round %d is repeated, attempt %d: %s", server_round, attempt, error)
 
 
@@ -73,8 +73,8 @@ class FaultTolerantFedAvg(FedAvg):
                     f"(completion-rate={self.completion_rate}); see the errors of the nodes above"
                 )
             attempt += 1
-            self.on_repeat(server_round, attempt, error)
             again = [_copy_of(message) for message in self._asked]
+            self.on_repeat(server_round, attempt, error, again)
             received = list(self._grid.send_and_receive(again, timeout=self.round_timeout))
             answers = _without_errors(server_round, self.sort_out(server_round, received))
         return super().aggregate_train(server_round, answers)
