@@ -11,6 +11,8 @@ interface Tally {
   failed: number;
 }
 
+/** Most of them compute on one core; tests of one file may share what they start. */
+const twoAtOnce = ['-n', '2', '--dist', 'loadfile'];
 const full = process.argv.includes('--full');
 const started = Date.now();
 const setUp = await setUpTests();
@@ -19,7 +21,10 @@ const frameworkTests = full ? await setUpFrameworkTests(setUp) : [];
 const reports = mkdtempSync(join(tmpdir(), 'oneflower-tests-'));
 try {
   say('Static checks');
-  const tallies = [await runChecks(python), await runPytest({ pytest: [python, '-m', 'pytest'], folder: 'tests' })];
+  const tallies = [
+    await runChecks(python),
+    await runPytest({ pytest: [python, '-m', 'pytest', ...twoAtOnce], folder: 'tests' }),
+  ];
   for (const tests of frameworkTests) tallies.push(await runPytest(tests));
   tallies.push(await runVitest());
   const total = tallies.reduce((sum, tally) => ({
