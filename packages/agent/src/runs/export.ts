@@ -83,7 +83,10 @@ async function openMade(path: string, format: ModelFormat): Promise<FileHandle> 
   }
 }
 
-/** A limit on the size of files can only be set from within a process: by the shell, to which nothing is told but a number. */
+/**
+ * Limits can only be set from within a process: by the shell, to which nothing is told but a number. Where memory is
+ * short, this one ends and not the SuperLink: arrays may be packed small, and a framework is large.
+ */
 function execute(
   file: string,
   args: readonly string[],
@@ -91,7 +94,8 @@ function execute(
   cwd: string,
   owner: FileOwner | undefined,
 ): Promise<{ code: number | null; error: string }> {
-  const limited = ['-c', `ulimit -f ${largestKib * 2}; exec "$@"`, 'limited', file, ...args];
+  const first = '{ echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null';
+  const limited = ['-c', `${first}; ulimit -f ${largestKib * 2}; exec "$@"`, 'limited', file, ...args];
   return new Promise((resolve, reject) => {
     const child = spawn('/bin/sh', limited, {
       cwd,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Guest } from '../guest.ts';
@@ -119,6 +119,25 @@ describe('the model of a round', () => {
     const { models, read } = await service('cp model.npz "$2"', 'own');
     await expect(models.open('7', 2, 'pt')).rejects.toMatchObject({ code: 'model-format-unknown', fault: 'user' });
     expect(await read(2, 'npz')).toEqual({ text: checkpointText(2), ending: '.npz' });
+  });
+
+  it('of an app whose name leads elsewhere takes nothing from there along', async () => {
+    const { read, guest } = await service('test -e app/key && exit 9; cp model.npz "$2"', '../secret');
+    await mkdir(join(guest.layout.software.apps, '../secret'));
+    await writeFile(join(guest.layout.software.apps, '../secret/key'), 'secret');
+    expect(await read(2, 'npz')).toEqual({ text: checkpointText(2), ending: '.npz' });
+  });
+
+  it('says so when the code of its app cannot be copied', async () => {
+    const { models, guest, left } = await service('cp model.npz "$2"');
+    await rm(guest.layout.software.apps, { recursive: true });
+    await expect(models.open('7', 2, 'pt')).rejects.toMatchObject({ code: 'model-export-failed' });
+    expect(await left()).toEqual([]);
+  });
+
+  it('is made by a process that ends before others when memory is short', async () => {
+    const { read } = await service('cat /proc/self/oom_score_adj > "$2"');
+    expect(await read(2, 'npz')).toMatchObject({ text: '1000\n' });
   });
 
   it('leaves nothing behind when the agent dies', async () => {

@@ -3,7 +3,15 @@ import { createWriteStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { type ModelFormat, type ModelManifest, messageOf, OneFlowerError } from '@oneflower/contract';
+import {
+  isOneFlowerError,
+  type ModelFormat,
+  type ModelManifest,
+  messageOf,
+  OneFlowerError,
+  type UseCaseName,
+  useCases,
+} from '@oneflower/contract';
 import { removeHandedOver } from '../files.ts';
 import type { Guest } from '../guest.ts';
 import { checkpointsOf } from '../layout.ts';
@@ -111,12 +119,8 @@ export class ModelFiles {
     const work = join(layout.runs, `export-${randomBytes(6).toString('hex')}`);
     const remove = () => removeHandedOver(work, owner);
     try {
-      await mkdir(work, { mode: 0o700 });
-      await copyTo(await kept.open(), join(work, 'model.npz'));
-      await writeFile(join(work, 'manifest.json'), await kept.text(), { mode: 0o600 });
-      const { app } = kept.manifest;
-      const folder = await copyApp(layout, app, owner, join(work, 'app')).catch(() => undefined);
-      const made = await runExport(flower(), layout.root, { work, app: folder && app, format });
+      const app = await this.#prepare(kept, work);
+      const made = await runExport(flower(), layout.root, { work, app, format });
       const file = made.file;
       const { bytes, sha256 } = await measure(file);
       const close = async () => {
@@ -127,6 +131,22 @@ export class ModelFiles {
     } catch (error) {
       await remove().catch(() => undefined);
       throw error;
+    }
+  }
+
+  /** Copies what an export reads into its working folder; answers the use case whose code makes it. */
+  async #prepare(kept: Kept, work: string): Promise<UseCaseName | undefined> {
+    const { layout, owner } = this.#parts.guest;
+    // An app of an operator's own names itself, perhaps `../../etc`.
+    const app = Object.keys(useCases).find((name): name is UseCaseName => name === kept.manifest.app);
+    try {
+      await mkdir(work, { mode: 0o700 });
+      await copyTo(await kept.open(), join(work, 'model.npz'));
+      await writeFile(join(work, 'manifest.json'), await kept.text(), { mode: 0o600 });
+      if (app !== undefined) await copyApp(layout, app, owner, join(work, 'app'));
+      return app;
+    } catch (error) {
+      throw isOneFlowerError(error) ? error : notCopied(error);
     }
   }
 }
@@ -150,15 +170,18 @@ async function copyTo(from: FileHandle, target: string): Promise<void> {
   try {
     const source = from.createReadStream({ autoClose: false });
     await pipeline(source, createWriteStream(target, { flags: 'wx', mode: 0o600 }));
-  } catch (error) {
-    throw new OneFlowerError({
-      code: 'model-export-failed',
-      message: `The model cannot be copied: ${messageOf(error)}.`,
-      reason: 'The disk of the SuperLink may be full.',
-    });
   } finally {
     await from.close();
   }
+}
+
+function notCopied(error: unknown): OneFlowerError {
+  return new OneFlowerError({
+    code: 'model-export-failed',
+    message: `The model cannot be copied: ${messageOf(error)}.`,
+    reason: 'The disk of the SuperLink may be full.',
+    remedy: 'Free space on the SuperLink, then download it again.',
+  });
 }
 
 async function measure(file: FileHandle): Promise<{ bytes: number; sha256: string }> {
