@@ -145,13 +145,9 @@ export class RunKeeper {
     return this.inTurn(async () => summaryOf(await this.#resumption.byHand(this.#known(runId), round)));
   }
 
-  /** Has an interrupted run not go on. @throws OneFlowerError `run-ended` */
+  /** Has an interrupted run not go on. @throws OneFlowerError `run-unknown`, and what {@link Resumption.drop} throws */
   dropResume(runId: string): Promise<void> {
-    return this.inTurn(async () => {
-      const record = this.#known(runId);
-      if (record.resume === 'due') return this.#resumption.drop(record);
-      throw new OneFlowerError({ code: 'run-ended', message: `Run ${runId} has ended already.`, fault: 'user' });
-    });
+    return this.inTurn(async () => this.#resumption.drop(this.#known(runId)));
   }
 
   /** What a run can be resumed from. @throws OneFlowerError `run-unknown` */

@@ -227,6 +227,13 @@ describe('a run that was interrupted', () => {
   });
 });
 
+it('a run that is just being handed over cannot be stopped yet, and it is said that it has not ended', async () => {
+  const all = await training();
+  all.outside.refuse = new Error('Flower does not answer');
+  await interrupt(all, '101');
+  await expect(all.keeper.dropResume('101')).rejects.toMatchObject({ code: 'run-resuming' });
+});
+
 describe('a run that is not resumed', () => {
   it.each([
     'ServerApp failed with exception: No node, or too few, did what was asked',
@@ -337,6 +344,19 @@ describe('a run that an operator resumes', () => {
     await expect(all.keeper.resume('101', 1)).resolves.toMatchObject({ runId: '103', checkpoint: 1 });
     expect(all.outside.handedOver.at(-1)?.from).toBe('101/round-000001.npz');
     await expect(all.keeper.checkpoints('103')).resolves.toMatchObject([{ round: 1 }]);
+  });
+
+  it('keeps the checkpoints that the run in its place has no copy of', async () => {
+    const all = await training();
+    for (const round of [1, 5]) await checkpointed(all, '101', round, { is_final: round === 5 });
+    all.outside.runs = [flowerRun({ runId: '101', status: 'finished', subStatus: 'completed' })];
+    await all.keeper.tick();
+    await all.keeper.resume('101', 1);
+    await checkpointed(all, '102', 5, { is_final: true });
+    all.outside.runs = [flowerRun({ runId: '102', status: 'finished', subStatus: 'completed' })];
+    await all.keeper.tick();
+    expect(all.keeper.find('102')).toMatchObject({ status: 'completed' });
+    await expect(all.keeper.checkpoints('101')).resolves.toMatchObject([{ round: 1 }, { round: 5 }]);
   });
 
   it('is refused with the reason', async () => {

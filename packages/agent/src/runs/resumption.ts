@@ -81,8 +81,9 @@ export class Resumption {
     return this.#resume(record, checkpoint);
   }
 
-  /** An operator does not want an interrupted run to go on. */
+  /** An operator does not want an interrupted run to go on. @throws OneFlowerError `run-ended`, `run-resuming` */
   async drop(record: RunRecord): Promise<void> {
+    if (record.resume !== 'due') throw notDropped(record);
     await this.#endFor(record, 'stopped', `${record.details} It was stopped before that.`);
   }
 
@@ -180,8 +181,9 @@ export class Resumption {
     const details = record.status === 'failed' ? continuedWords(record, round, runId) : record.details;
     Object.assign(record, { resume: 'none', resumeByHand: false, continuedBy: runId, details });
     if (!known) this.#parts.catchUp(runId);
-    await this.#ledger.save();
+    // Before it is on disk: told twice after a crash it does no harm, and whoever follows the run waits for it.
     this.#parts.events.emit('run_resumed', { run_id: runId, continues: record.runId, round });
+    await this.#ledger.save();
     return next;
   }
 
@@ -238,6 +240,17 @@ function notResumable({ runId }: RunRecord, why: string): OneFlowerError {
     message: `Run ${runId} is not resumed: ${why}.`,
     remedy: `Begin another run with its model by oneflower run submit NAME DIRECTORY --from ${runId}.`,
     fault: 'user',
+  });
+}
+
+function notDropped({ runId, resume }: RunRecord): OneFlowerError {
+  if (resume === 'none')
+    return new OneFlowerError({ code: 'run-ended', message: `Run ${runId} has ended already.`, fault: 'user' });
+  return new OneFlowerError({
+    code: 'run-resuming',
+    message: `Run ${runId} was just handed to Flower again, which has not said yet whether it has it.`,
+    reason: 'Its process is being started again, or has too little CPU.',
+    remedy: 'Look at oneflower run list in half a minute, and stop what is there then.',
   });
 }
 

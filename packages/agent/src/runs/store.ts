@@ -99,13 +99,17 @@ export function neededUploads(runs: readonly RunRecord[]): Set<string> {
   return new Set(open.flatMap(run => (dropped.has(run) ? [] : (run.source?.upload ?? []))));
 }
 
-/** Runs whose training has been completed by others in their place, which hold copies of their checkpoints. */
+/**
+ * Runs whose training has been completed by others in their place, which hold copies of their checkpoints. One that was
+ * gone back in has checkpoints of its own.
+ */
 export function superseded(runs: readonly RunRecord[]): string[] {
-  const completed = (run: RunRecord): boolean => {
+  const isSuperseded = (run: RunRecord): boolean => {
     const next = runs.find(({ runId }) => runId === run.continuedBy);
-    return next === undefined ? run.status === 'completed' : completed(next);
+    if (!next || run.status === 'completed' || (next.resumedFrom ?? 0) < (run.checkpoint ?? 0)) return false;
+    return next.status === 'completed' || isSuperseded(next);
   };
-  return runs.filter(run => run.continuedBy !== null && completed(run)).map(({ runId }) => runId);
+  return runs.filter(isSuperseded).map(({ runId }) => runId);
 }
 
 /** At most so many runs, oldest left out first, but none that has not ended or is among Flower's newest. */
