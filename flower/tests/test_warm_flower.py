@@ -94,6 +94,20 @@ def test_another_flower_is_left_as_it_is(tmp_path: Path, change: str, reason: st
     assert reason in python(REFUSE.format(change=change), tmp_path)
 
 
+def test_a_flower_whose_servers_begin_elsewhere_runs_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "flower-supernode"
+    own.write_text('#!/bin/sh\necho "plain $*"\n')
+    own.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    started = """
+import sys
+from oneflower.warm import launch
+launch.ENTRIES["flower-supernode"] = ("flwr.absent", "flower_supernode", "flwr-clientapp")
+launch.main("flower-supernode")
+"""
+    assert python(started, tmp_path) == f"plain {tmp_path}\n"
+
+
 def test_only_nodes_import_the_framework() -> None:
     environment = {"ONEFLOWER_FRAMEWORK": "pytorch", "ONEFLOWER_USE_CASE": "llm-fine-tuning"}
     assert {"torch", "peft"} <= set(modules.wanted_modules("flwr-clientapp", environment))
@@ -111,7 +125,9 @@ def test_sockets_lie_in_a_folder_of_the_user_alone(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     dead = tmp_path / f"{launch.FOLDER_PREFIX}{2**22 + 1}-x"
     alive = tmp_path / f"{launch.FOLDER_PREFIX}{os.getpid()}-x"
-    for folder in (dead, alive):
+    # Anyone may make a folder of any name beside ours.
+    strange = tmp_path / f"{launch.FOLDER_PREFIX}1x-y"
+    for folder in (dead, alive, strange):
         folder.mkdir(mode=0o700)
     monkeypatch.setenv(wire.FOLDER_VARIABLE, "")
     made = launch.socket_folder()
@@ -167,3 +183,22 @@ def test_a_killed_zygote_is_started_again_ever_more_seldom() -> None:
     count = len(started)
     keeper.look()
     assert len(started) == count + 1
+
+
+def test_a_zygote_that_cannot_be_started_is_tried_again_after_a_pause() -> None:
+    now = 0.0
+    tries = 0
+
+    def start() -> StartedZygote:
+        nonlocal tries
+        tries += 1
+        raise OSError("no more processes")
+
+    keeper = ZygoteKeeper(start, lambda: now)
+    keeper.look()
+    keeper.look()
+    assert tries == 1
+    now += 2 * FIRST_PAUSE
+    keeper.look()
+    keeper.look()
+    assert tries == 2

@@ -197,6 +197,22 @@ def test_nonsense_is_refused_and_the_zygote_lives_on(zygote: Zygote) -> None:
     assert told(zygote, "tell")["counter"] == 0
 
 
+def test_a_fork_and_its_asker_may_end_at_once(zygote: Zygote) -> None:
+    asker = zygote.start("sleep", "60")
+    fork = int(reading_of(asker))
+    with socket.socket(socket.AF_UNIX) as stranger, wire.short_path(zygote.folder / "zygote") as short:
+        stranger.settimeout(PATIENCE)
+        stranger.connect(short)
+        assert wire.receive(stranger)[0] is not None
+        # Half a head keeps the zygote busy until both ends wait for it.
+        stranger.sendall(b"\x00")
+        os.kill(fork, signal.SIGKILL)
+        await_true(lambda: not is_alive(fork), "the end of the fork", PATIENCE)
+        kill(asker)
+    assert told(zygote, "tell")["counter"] == 0
+    assert zygote.process.poll() is None
+
+
 def test_a_zygote_of_other_software_is_not_asked(zygote: Zygote, tmp_path: Path) -> None:
     told(zygote, "tell")
     kill(zygote.process)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from oneflower.log import logger
+
 ZYGOTE = Path(__file__).resolve().parent / "bin" / "oneflower-zygote"
 # Between two starts, doubled as long as zygotes do not live longer than they import.
 FIRST_PAUSE = 1.0
@@ -45,11 +47,19 @@ class ZygoteKeeper:
                 return
             os.close(self._zygote.lifeline)
             self._zygote = None
-            settled = now - self._started > SETTLED_SECONDS
-            self._pause = FIRST_PAUSE if settled else min(2 * self._pause, LONGEST_PAUSE)
-            self._next = now + self._pause
-        if now >= self._next:
+            self._wait(now, settled=now - self._started > SETTLED_SECONDS)
+        if now < self._next:
+            return
+        try:
             self._zygote, self._started = self._start(), now
+        except OSError as error:
+            # A machine that is short of memory or processes: the SuperExec goes on, and its apps start cold.
+            logger.warning("No zygote could be started: %s", error)
+            self._wait(now, settled=False)
+
+    def _wait(self, now: float, *, settled: bool) -> None:
+        self._pause = FIRST_PAUSE if settled else min(2 * self._pause, LONGEST_PAUSE)
+        self._next = now + self._pause
 
 
 def start_zygote(program: str, folder: Path) -> StartedZygote:

@@ -35,7 +35,10 @@ def main(program: str) -> None:
     if wire.switched_off():
         run_plain(program)
     module, name, app = ENTRIES[program]
-    entry = getattr(importlib.import_module(module), name, None)
+    try:
+        entry = getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        entry = None
     if not callable(entry):
         run_plain(program, f"{module} has no {name}")
     _put_first_on_path()
@@ -92,8 +95,9 @@ def socket_folder() -> Path:
 def _sweep() -> None:
     """Remove folders of processes that were killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}[0-9]*-*"):
-        owner = int(folder.name.removeprefix(FOLDER_PREFIX).split("-")[0])
-        with contextlib.suppress(OSError):
+        # Names that others have made hold no number there.
+        with contextlib.suppress(OSError, ValueError):
+            owner = int(folder.name.removeprefix(FOLDER_PREFIX).split("-")[0])
             if folder.lstat().st_uid == os.geteuid() and not Path(f"/proc/{owner}").exists():
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -181,6 +181,9 @@ class Zygote:
             self._drop(connection)
 
     def _drop(self, connection: socket.socket) -> None:
+        if connection.fileno() < 0:
+            # Its fork and its asker have ended between two looks: the first of both has closed it.
+            return
         if connection in self._selector.get_map():
             self._selector.unregister(connection)
         connection.close()
@@ -190,7 +193,8 @@ class Zygote:
         self._listener.close()
         until = time.monotonic() + LAST_SECONDS
         while self._workers and time.monotonic() < until:
-            select.select([self._ended], [], [], 0.2)
+            if select.select([self._ended], [], [], 0.2)[0]:
+                os.read(self._ended, 1 << 12)
             self._bury()
         for process in self._workers:
             os.kill(process, signal.SIGKILL)
