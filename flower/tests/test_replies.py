@@ -1,4 +1,6 @@
+import json
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,15 @@ def pickled() -> RecordDict:
     return reply
 
 
+def stating(header: str) -> RecordDict:
+    """An array in NumPy's form whose header is what a node likes."""
+    reply, text = plain(), header.encode() + b"\n"
+    data = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(12)
+    bad = Array(dtype="float32", shape=(3,), stype="numpy.ndarray", data=data)
+    reply.array_records["arrays"]["w"] = bad
+    return reply
+
+
 def without_metrics() -> RecordDict:
     return RecordDict({"arrays": start()})
 
@@ -57,6 +68,14 @@ BAD = {
     "'w' of the reply holds NaN or infinity": plain(w=np.array([1, np.nan, 1], np.float32)),
     "'w' of the reply holds NaN or infinity ": plain(w=np.array([1, np.inf, 1], np.float32)),
     "'w' of the reply cannot be read": pickled(),
+    "'w' of the reply cannot be read: .*multi-line": stating("{'descr': '<f4', ("),
+    "'w' of the reply cannot be read: ": stating("-" * 5000 + "1"),
+    "'w' of the reply cannot be read: .*allocate": stating(
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000000,)}"
+    ),
+    "'w' of the reply cannot be read: .*too large": stating(
+        f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({10**20},)}}"
+    ),
     "holds 0 metric records": without_metrics(),
     "holds 2 array records": two_records(),
     "does not say its num-examples": content({"w": np.ones(3, np.float32), "n": np.array(1)}, num_examples=[1]),
@@ -136,3 +155,20 @@ def test_nodes_may_name_records_and_metrics_as_they_like(journal: ReadEvents, mo
     end = next(event["data"] for event in journal() if event["event"] == "round_end")
     assert end["metrics"] == {"train-accuracy": 1.0, "own_accuracy": 0.5}
     assert end["num_clients_failed"] == 0
+
+
+def test_a_node_cannot_crowd_out_the_metrics_of_the_others(journal: ReadEvents, models: Path) -> None:
+    flood = {f"a{place:04d}\U0001f33b": 0.5 for place in range(2000)}
+    nodes = [moving(1, train_accuracy=1.0), moving(1, train_accuracy=1.0), moving(1, **flood)]
+    Federation.begin(TinyGrid(nodes), context(num_server_rounds=1)).train(start())
+    end = next(event for event in journal() if event["event"] == "round_end")
+    assert end["data"]["metrics"]["train-accuracy"] == 1.0
+    # The agent reads lines of at most 24 KiB.
+    assert len(json.dumps(end)) < 24 * 1024
+
+
+def test_a_list_that_is_named_a_loss_is_no_broken_one(journal: ReadEvents, models: Path) -> None:
+    nodes = [moving(1, train_loss=0.5, losses=[0.7, 0.5]), moving(1, train_loss=0.5)]
+    Federation.begin(TinyGrid(nodes), context(num_server_rounds=1)).train(start())
+    end = next(event["data"] for event in journal() if event["event"] == "round_end")
+    assert end["metrics"] == {"train-loss": 0.5}

@@ -22,17 +22,20 @@ def average_metrics(contents: list[RecordDict], weight_key: str) -> MetricRecord
 
     A node can have a metric that its rows do not define, such as ROC-AUC with one kind of rows; it says NaN, and
     that must not spoil the mean of the others. A loss that is finite on no node is NaN: training has come apart.
+    Lists have no mean and are left out.
     """
     sums: dict[str, float] = {}
     weights: dict[str, float] = {}
     broken: set[str] = set()
+    listed: set[str] = set()
     for content in contents:
         for record in content.metric_records.values():
             values = finite_metrics(dict(record))
             weight = values.pop(weight_key, 0.0)
-            broken |= {name for name in record if is_loss(name) and name not in values and name != weight_key}
+            broken |= {name for name, value in record.items() if is_broken(name, value)}
+            listed |= {name for name, value in record.items() if isinstance(value, list)}
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + weight * value
                 weights[name] = weights.get(name, 0.0) + weight
     means = {name: total / weights[name] for name, total in sums.items() if weights[name] > 0}
-    return MetricRecord({**dict.fromkeys(sorted(broken), math.nan), **means})
+    return MetricRecord({**dict.fromkeys(sorted(broken - listed), math.nan), **means})

@@ -4,7 +4,9 @@ Flower's strategies trust their nodes: one reply with other arrays, with NaN or 
 the model or ends the whole run. Here such a reply is a failure of its node, and the round goes on with the others.
 """
 
+import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -22,6 +24,9 @@ Arrays = Mapping[str, NDArray[Any]]
 EXAMPLES = "num-examples"
 # Whole numbers beyond are not exact as floats; no node holds so many rows.
 MOST_EXAMPLES = 2.0**53
+# Bytes of the metrics of one exchange in an event, which is a line of at most 24 KiB for both of a round.
+NAMES_ROOM = 8192
+NUMBER_ROOM = 26
 
 
 class UnsoundReplyError(Exception):
@@ -71,7 +76,7 @@ def sound_replies(replies: Iterable[Message], sent: SentArrays | None, refuse: R
     """Those of the replies, none of which is an error, that can be aggregated; the others are refused.
 
     What is returned bears its records under equal names and with equal metrics, as Flower's strategies demand it; a
-    metric that a node did not state is NaN.
+    metric that a node did not state is NaN, and those that are too many to be told are left out.
 
     :param sent: what the nodes were given to train; None for replies to an evaluation.
     """
@@ -82,7 +87,7 @@ def sound_replies(replies: Iterable[Message], sent: SentArrays | None, refuse: R
             sound.append((reply, arrays, _metrics(reply.content)))
         except UnsoundReplyError as error:
             refuse(reply.metadata.src_node_id, str(error))
-    names = sorted({name for _, _, metrics in sound for name in metrics})
+    names = _told_names([metrics for _, _, metrics in sound])
     for reply, arrays, metrics in sound:
         content = RecordDict(dict(reply.content.config_records))
         content["metrics"] = MetricRecord({name: metrics.get(name, math.nan) for name in names})
@@ -112,10 +117,25 @@ def _metrics(content: RecordDict) -> MetricRecord:
     return records[0]
 
 
+def _told_names(stated: list[MetricRecord]) -> list[str]:
+    """The metrics' names, as many as can be told: those of most nodes come first, so that no node crowds them out."""
+    counts = Counter(name for metrics in stated for name in metrics)
+    kept: list[str] = []
+    room = NAMES_ROOM
+    for name in sorted(counts, key=lambda name: (name != EXAMPLES, -counts[name], name)):
+        room -= len(json.dumps(name)) + NUMBER_ROOM
+        if room < 0:
+            logger.warning("%d metrics of the nodes are left out: too many to be told", len(counts) - len(kept))
+            break
+        kept.append(name)
+    return sorted(kept)
+
+
 def _read_array(name: str, array: Array, sent: NDArray[Any]) -> NDArray[Any]:
     try:
         values = array.numpy()
-    except (ValueError, TypeError, EOFError, OSError) as error:
+    except Exception as error:
+        # NumPy's reader meets hostile bytes: whatever it raises means the same.
         raise UnsoundReplyError(f"Array {name!r} of the reply cannot be read: {error}") from error
     if values.shape != sent.shape:
         raise UnsoundReplyError(f"Array {name!r} of the reply has shape {values.shape}, {sent.shape} was sent")
