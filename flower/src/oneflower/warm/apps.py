@@ -1,4 +1,4 @@
-"""Shorter waits in app processes, put into the zygote before it forks."""
+"""Shorter waits in app processes, and an end to those that hang, put into the zygote before it forks."""
 
 import time
 from typing import Any
@@ -10,6 +10,7 @@ from oneflower.warm.internals import (
     module_of,
     pulls_of_objects,
 )
+from oneflower.warm.limit import end_in_time
 from oneflower.warm.waits import Pace, PacedTime, UploadedLogs
 
 GRID = "flwr.superlink.grid.http_grid"
@@ -21,12 +22,16 @@ REPLIES = 0.1
 def shorten_app(program: str) -> None:
     """An app's waits for the objects of its message; a ServerApp's for replies and for its last log lines.
 
+    A ClientApp ends when its round is over.
+
     :raises UnknownFlowerError: nothing was changed.
     """
     check_release()
     shorten_pulls = pulls_of_objects()
     if program == "flwr-serverapp":
         _shorten_serverapp()
+    else:
+        end_in_time()
     shorten_pulls()
 
 
