@@ -92,13 +92,22 @@ export async function watchRun(context: RunsContext, runId?: string): Promise<Ru
   const following = { connect: () => connectOperator(context, context.service), clock, notify, signal };
   const pick = (wanted?: string) => askPatiently(following, operator => pickRun(operator, context.service, wanted));
   const run = await pick(runId);
-  if (hasEnded(run) && run.continuedBy === null && !run.resumes) return run;
+  const rest = await askPatiently(following, async operator => successorsOf(run, await operator.runs()));
+  const last = rest.at(-1) ?? run;
+  if (hasEnded(last) && !last.resumes) return last;
   let followed = run.runId;
   let begun = false;
+  const later = rest.map(next => next.runId);
   for await (const numbered of followEvents({ ...following, after: 0 })) {
     const { event } = numbered;
     const about = 'run_id' in event.data ? event.data.run_id : undefined;
-    if (event.event === 'run_resumed' && begun && event.data.continues === followed) followed = event.data.run_id;
+    if (event.event === 'run_resumed' && event.data.continues === followed && later.length === 0)
+      later.push(event.data.run_id);
+    // Not at that event alone: of runs long ago the SuperLink keeps none.
+    if (about !== undefined && later.includes(about)) {
+      later.splice(0, later.indexOf(about) + 1);
+      followed = about;
+    }
     begun ||= about === followed;
     // What happened before the run, and to other runs, is not of interest.
     if (!begun || (about !== undefined && about !== followed)) continue;
@@ -106,6 +115,13 @@ export async function watchRun(context: RunsContext, runId?: string): Promise<Ru
     if (event.event === 'run_ended' && event.data.resumes !== true && !(await goesOn(pick, followed))) break;
   }
   return pick(followed);
+}
+
+/** The runs that go on in a run's place, one after the other. */
+function successorsOf({ continuedBy }: RunSummary, runs: readonly RunSummary[]): RunSummary[] {
+  const next = runs.find(run => run.runId === continuedBy);
+  const others = runs.filter(run => run !== next);
+  return next ? [next, ...successorsOf(next, others)] : [];
 }
 
 /** An operator may have let a run go on that had ended for good. */

@@ -142,6 +142,22 @@ describe('a run that was interrupted', () => {
     expect(again.stdout).toBe('Run 8 is completed.\n');
   });
 
+  it('is followed from one of long ago, of which the SuperLink keeps no events', async () => {
+    const { operator } = stage;
+    operator.runs = [
+      runSummary({ runId: '9', continues: '8', startedAt: '2026-03' }),
+      runSummary({ runId: '8', continues: '7', continuedBy: '9', status: 'failed', startedAt: '2026-02' }),
+      runSummary({ runId: '7', continuedBy: '8', status: 'failed' }),
+    ];
+    operator.tell(
+      { ...roundEnd, data: { ...roundEnd.data, run_id: '9', round: 8 } },
+      { ...ends, data: { ...ends.data, run_id: '9' } },
+    );
+    const watched = await stage.run('run', 'watch', '--run', '7');
+    expect(watched.stderr).toContain('Round 8');
+    expect(watched.stdout).toContain('Run 9 is ');
+  });
+
   it('is shown with those that it belongs to', async () => {
     stage.operator.runs = [
       runSummary({ runId: '8', status: 'failed', continues: '7', checkpoint: 6, resumes: true, startedAt: '2026-02' }),
