@@ -2,7 +2,13 @@ import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../testing/temporary.ts';
-import { openCheckpoint, readCheckpoints, runsWithCheckpoints, verifyCheckpoint } from './checkpoints.ts';
+import {
+  checkpointDetails,
+  openCheckpoint,
+  readCheckpoints,
+  runsWithCheckpoints,
+  verifyCheckpoint,
+} from './checkpoints.ts';
 import { writeCheckpoint } from './testing.ts';
 
 async function rounds(root: string, runId = '7'): Promise<number[]> {
@@ -37,6 +43,19 @@ describe('checkpoints', () => {
     const root = await temporaryFolder();
     await writeCheckpoint(root, '7', 1);
     await writeFile(join(root, '7/round-000002.json'), text);
+    expect(await rounds(root)).toEqual([1]);
+  });
+
+  it('do not keep in memory what an app fills their manifests with', async () => {
+    const root = await temporaryFolder();
+    const filling = { history: ['x'.repeat(1000)], details: { x: 'x'.repeat(1000) } };
+    await writeCheckpoint(root, '7', 1, filling);
+    const [checkpoint] = await readCheckpoints(root, '7');
+    expect(JSON.stringify(checkpoint).length).toBeLessThan(1000);
+    if (!checkpoint) throw new Error('no checkpoint');
+    expect(await checkpointDetails(root, checkpoint)).toMatchObject(filling);
+    const many = Object.fromEntries(Array.from({ length: 1001 }, (_, index) => [`m${index}`, 1]));
+    await writeCheckpoint(root, '7', 2, { metrics: many });
     expect(await rounds(root)).toEqual([1]);
   });
 

@@ -6,9 +6,14 @@ import { type CheckpointSummary, messageOf, OneFlowerError } from '@oneflower/co
 import * as z from 'zod';
 import type { FileOwner } from '../files.ts';
 
-const metrics = z.record(z.string().max(100), z.number());
+const metrics = z
+  .record(z.string().max(100), z.number())
+  .refine(values => Object.keys(values).length <= 1000, 'more than 1000 metrics');
 
-/** What our code inside Flower writes beside a checkpoint, as far as the agent needs it. Apps may write anything. */
+/**
+ * What our code inside Flower writes beside a checkpoint, as far as the agent needs it for all at once. Apps may write
+ * anything.
+ */
 const CheckpointManifest = z.object({
   format: z.literal(1),
   app: z.string().max(200).nullable(),
@@ -23,11 +28,15 @@ const CheckpointManifest = z.object({
   best: z.object({ round: z.int(), metric: z.string().max(100), value: z.number() }).nullish(),
   is_best: z.boolean(),
   is_final: z.boolean(),
-  details: z.record(z.string(), z.unknown()).default({}),
-  history: z.array(z.unknown()).default([]),
-  node_examples: z.record(z.string().max(40), z.int()).default({}),
-  versions: z.record(z.string().max(100), z.string().max(100)).default({}),
   saved_at: z.iso.datetime({ offset: true }),
+});
+
+/** What a model card says beyond that. It may be long: it is read of one checkpoint at a time. */
+const CheckpointDetails = z.object({
+  details: z.record(z.string(), z.unknown()).catch({}),
+  history: z.array(z.unknown()).catch([]),
+  node_examples: z.record(z.string(), z.int()).catch({}),
+  versions: z.record(z.string(), z.string()).catch({}),
 });
 
 /** A checkpoint in the folder of a run. */
@@ -63,10 +72,13 @@ export async function dropCheckpoints(
 export async function readCheckpoints(root: string, runId: string): Promise<Checkpoint[]> {
   const found = await inFolder(root, runId, async folder => {
     const names = (await readdir(folder)).filter(name => /^[A-Za-z0-9][\w.-]*\.json$/.test(name));
-    const last = names.sort().slice(-mostManifests);
-    return Promise.all(last.map(name => readManifest(folder, name, runId)));
-  }).catch((): undefined[] => []);
-  return found.flatMap(checkpoint => checkpoint ?? []).sort((a, b) => a.round - b.round);
+    const checkpoints: Checkpoint[] = [];
+    // One after the other: an app may have filled each of them to the brim.
+    for (const name of names.sort().slice(-mostManifests))
+      checkpoints.push(...(await readManifest(folder, name, runId)));
+    return checkpoints;
+  }).catch((): Checkpoint[] => []);
+  return found.sort((a, b) => a.round - b.round);
 }
 
 /**
@@ -125,20 +137,34 @@ export async function manifestText(root: string, { runId, manifestFile }: Checkp
   }
 }
 
+/** What a model card says of a checkpoint beyond its summary. @throws OneFlowerError `checkpoint-damaged` */
+export async function checkpointDetails(
+  root: string,
+  checkpoint: Checkpoint,
+): Promise<z.infer<typeof CheckpointDetails>> {
+  const text = await manifestText(root, checkpoint);
+  try {
+    return CheckpointDetails.parse(JSON.parse(text));
+  } catch {
+    throw damaged(checkpoint.runId, checkpoint.manifestFile, 'it is no JSON object');
+  }
+}
+
 export function checkpointSummary(checkpoint: Checkpoint): CheckpointSummary {
   const { round, bytes, saved_at: savedAt, is_best: best, is_final: final } = checkpoint;
   return { round, bytes, savedAt, best, final, metrics: checkpoint.metrics };
 }
 
-async function readManifest(folder: string, name: string, runId: string): Promise<Checkpoint | undefined> {
+/** The checkpoint of a manifest; none where it is not as it should be. */
+async function readManifest(folder: string, name: string, runId: string): Promise<Checkpoint[]> {
   const file = await openPlain(`${folder}/${name}`).catch(() => undefined);
-  if (!file) return undefined;
+  if (!file) return [];
   try {
-    if ((await file.stat()).size > largestManifest) return undefined;
+    if ((await file.stat()).size > largestManifest) return [];
     const parsed = CheckpointManifest.safeParse(JSON.parse(await file.readFile('utf8')));
-    return parsed.success ? { ...parsed.data, runId, manifestFile: name } : undefined;
+    return parsed.success ? [{ ...parsed.data, runId, manifestFile: name }] : [];
   } catch {
-    return undefined;
+    return [];
   } finally {
     await file.close();
   }

@@ -20,8 +20,11 @@ export async function findUnfinished(
   known: ReadonlySet<string>,
 ): Promise<{ checkpoint?: Checkpoint; words: string }> {
   const runIds = (await runsWithCheckpoints(folder)).filter(runId => !known.has(runId));
-  const runs = await Promise.all(runIds.map(runId => readCheckpoints(folder, runId)));
-  const ofApp = runs.filter(checkpoints => checkpoints.at(-1)?.app === wanted.app);
+  const ofApp: Checkpoint[][] = [];
+  for (const runId of runIds) {
+    const checkpoints = await readCheckpoints(folder, runId);
+    if (checkpoints.at(-1)?.app === wanted.app) ofApp.push(checkpoints);
+  }
   const newest = ofApp.sort((a, b) => savedAt(a) - savedAt(b)).at(-1);
   const last = newest?.at(-1);
   if (!newest || !last) return fresh(`there is no checkpoint of ${wanted.app} from before`);

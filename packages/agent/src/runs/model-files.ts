@@ -16,7 +16,7 @@ import { removeHandedOver } from '../files.ts';
 import type { Guest } from '../guest.ts';
 import { checkpointsOf } from '../layout.ts';
 import type { FlowerSetting } from '../supervision/flower.ts';
-import { type Checkpoint, manifestText, openCheckpoint, verifyCheckpoint } from './checkpoints.ts';
+import { type Checkpoint, checkpointDetails, manifestText, openCheckpoint, verifyCheckpoint } from './checkpoints.ts';
 import { runExport } from './export.ts';
 import type { RunKeeper } from './keeper.ts';
 import { modelFileOf } from './models.ts';
@@ -108,7 +108,7 @@ export class ModelFiles {
     const { file, bytes, sha256, round, metrics, saved_at: savedAt } = checkpoint;
     const app = keeper.find(runId)?.app ?? checkpoint.app ?? '';
     const about = { runId, app, flowerVersion: guest.release.version, savedAt };
-    const manifest = { ...about, file, bytes, sha256, round, metrics, details: detailsOf(checkpoint) };
+    const manifest = { ...about, file, bytes, sha256, round, metrics, details: await detailsOf(root, checkpoint) };
     const text = () => manifestText(root, checkpoint);
     return { manifest, text, open: () => openCheckpoint(root, checkpoint), isCheckpoint: true };
   }
@@ -159,11 +159,11 @@ export async function removeLeftExports({ layout, owner }: Guest): Promise<void>
 }
 
 /** What one must know to use the arrays, and what a model card says. */
-function detailsOf(checkpoint: Checkpoint): Record<string, unknown> {
-  const { app, framework, strategy, num_rounds, best, history, node_examples, versions, details } = checkpoint;
+async function detailsOf(root: string, checkpoint: Checkpoint): Promise<Record<string, unknown>> {
+  const { app, framework, strategy, num_rounds, best } = checkpoint;
   const privacy = Object.entries(checkpoint.metrics).filter(([name]) => name.startsWith('privacy_'));
-  const known = { app, framework, strategy, num_rounds, best, history, node_examples, versions };
-  return { ...known, privacy: Object.fromEntries(privacy), ...details };
+  const { details, ...about } = await checkpointDetails(root, checkpoint);
+  return { app, framework, strategy, num_rounds, best, ...about, privacy: Object.fromEntries(privacy), ...details };
 }
 
 async function copyTo(from: FileHandle, target: string): Promise<void> {
