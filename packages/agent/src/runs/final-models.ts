@@ -19,6 +19,8 @@ export interface FinalModelsParts {
 export class FinalModels {
   readonly #parts: FinalModelsParts;
   readonly #ledger: RunLedger;
+  /** One at a time: an app may tell of the same one twice. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(parts: FinalModelsParts, ledger: RunLedger) {
     this.#parts = parts;
@@ -31,7 +33,12 @@ export class FinalModels {
   }
 
   /** Keeps a model; one that cannot be kept goes to the log. */
-  async keep(written: EventData<'model_written'>): Promise<void> {
+  keep(written: EventData<'model_written'>): Promise<void> {
+    this.#turn = this.#turn.then(() => this.#keep(written));
+    return this.#turn;
+  }
+
+  async #keep(written: EventData<'model_written'>): Promise<void> {
     const { layout, clock, events, log, flowerVersion } = this.#parts;
     const record = this.#ledger.find(written.run_id);
     if (record?.model) return;

@@ -1,5 +1,6 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { OneFlowerError } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
 import { flowerRun, source, surroundings, world } from './testing.ts';
@@ -180,6 +181,20 @@ describe('a run', () => {
     await expect.poll(() => said('model_saved')).toHaveLength(1);
     expect(keeper.current()?.model).toBe(true);
     await expect(readFile(join(layout.models, '101/model.npz'), 'utf8')).resolves.toBe('weights');
+  });
+
+  it('that tells of its model twice at once leaves it once, and whole', async () => {
+    const { keeper, layout, events, lines, said } = await running();
+    await writeFile(join(layout.appModels, '101.npz'), 'x'.repeat(1_000_000));
+    const written = { run_id: '101', file: '101.npz', round: 5, metrics: {}, details: {} };
+    events.emit('model_written', written);
+    events.emit('model_written', written);
+    await expect.poll(() => keeper.find('101')?.model).toBe(true);
+    await keeper.close();
+    await setImmediate();
+    expect(said('model_saved')).toHaveLength(1);
+    expect(lines.join('')).not.toContain('[ERROR]');
+    expect(await readFile(join(layout.models, '101/model.npz'), 'utf8')).toHaveLength(1_000_000);
   });
 
   it('that has told of rounds and its model before anybody listened has not told in vain', async () => {

@@ -20,6 +20,7 @@ import { mostRuns, RunLedger } from './ledger.ts';
 import { applyEvent, runOf } from './progress.ts';
 import { Resumption } from './resumption.ts';
 import { beginAt, neededUploads, type RunRecord, type RunSource, summaryOf, superseded } from './store.ts';
+import { UnheardOf } from './unheard-of.ts';
 import { type TakenRun, VariablesRun } from './variables-run.ts';
 
 export interface RunKeeperParts {
@@ -51,17 +52,16 @@ export class RunKeeper {
   readonly #models: FinalModels;
   readonly #resumption: Resumption;
   readonly #variables: VariablesRun;
+  readonly #unheardOf: UnheardOf;
   #turn: Promise<unknown> = Promise.resolve();
   readonly #unlisten: () => void;
-  /** A run of which apps tell and that Flower has not listed yet. One is enough to speak of: an app can make up any. */
-  #unheardOf: string | undefined;
-  #saidInvented = false;
 
   private constructor(parts: RunKeeperParts, ledger: RunLedger) {
     this.#parts = parts;
     this.#ledger = ledger;
     this.#histories = new RunHistories(parts.layout, parts.log);
     this.#models = new FinalModels(parts, ledger);
+    this.#unheardOf = new UnheardOf(ledger, parts.log);
     const catchUp = (runId: string) => void this.#catchUp(new Set([runId]));
     const leastNodes = () => parts.settings().FL_MIN_AVAILABLE_CLIENTS;
     this.#resumption = new Resumption({ ...parts, leastNodes, catchUp }, ledger);
@@ -187,7 +187,7 @@ export class RunKeeper {
     const { control, log } = this.#parts;
     try {
       const before = this.#ledger.runs.filter(({ endedAt }) => endedAt === null);
-      const unheardOf = this.#unheardOf;
+      const sayUnheardOf = this.#unheardOf.beforeList();
       const listedRuns = await control().listRuns();
       const runs = listedRuns.slice(0, mostRuns);
       await this.#variables.adoptInterrupted(runs);
@@ -201,7 +201,7 @@ export class RunKeeper {
       this.#ledger.forgetOld(runs);
       if (news.length > 0) await this.#ledger.save();
       if (before.some(({ endedAt }) => endedAt !== null)) await this.#tidy();
-      if (unheardOf !== undefined) this.#sayInvented(unheardOf);
+      sayUnheardOf();
       await this.#variables.submitWhenDue();
       await this.#resumption.resumeWhenDue();
     } catch (error) {
@@ -276,20 +276,12 @@ export class RunKeeper {
     if (runId === undefined) return;
     const record = this.#ledger.find(runId);
     if (!record) {
-      if (told.event === 'training_start') this.#unheardOf ??= runId;
+      if (told.event === 'training_start') this.#unheardOf.note(runId);
       return;
     }
     if (told.event === 'model_written') void this.#models.keep(told.data as EventData<'model_written'>);
     if (told.event === 'round_end') this.#histories.note(told.data as EventData<'round_end'>);
     if (applyEvent(record, told)) void this.#ledger.save();
-  }
-
-  /** An app has told of the run before Flower was asked for its list: now it would be there. */
-  #sayInvented(runId: string): void {
-    this.#unheardOf = undefined;
-    if (this.#saidInvented || this.#ledger.find(runId)) return;
-    this.#saidInvented = true;
-    this.#parts.log.warning(`An app tells of runs that Flower does not know, such as ${runId}: they are passed over.`);
   }
 
   #known(runId: string): RunRecord {
