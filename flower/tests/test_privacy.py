@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
-from flwr.serverapp.strategy import FedAvg, FedXgbBagging, Krum
+from flwr.serverapp.strategy import FedAvg, FedXgbBagging, Krum, QFedAvg
 
 from conftest import ReadEvents
 from oneflower.local_grid import identity
@@ -125,7 +125,9 @@ def test_without_a_clipping_norm_nothing_is_done() -> None:
     assert Privacy.of_settings(TrainingSettings()) is None
 
 
-@pytest.mark.parametrize("strategy", [Krum(), FedXgbBagging()])
+@pytest.mark.parametrize(
+    "strategy", [Krum(), FedXgbBagging(), QFedAvg(client_learning_rate=0.1), FedAvg(weighted_by_key="rows")]
+)
 def test_a_strategy_that_noise_cannot_protect_is_refused(strategy: FedAvg) -> None:
     with pytest.raises(RunConfigError, match=type(strategy).__name__):
         Privacy(1.0, 1.0).check(strategy)

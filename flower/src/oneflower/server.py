@@ -182,11 +182,15 @@ class Federation:
             self._strategy,
             self._events,
             sleep=self._sleep,
-            privacy=Privacy.of_settings(self.settings),
+            privacy=self._privacy(keeper),
             first_round=self.resumed.round + 1 if self.resumed else 1,
             on_round_end=round_ended,
         )
         return reporting
+
+    def _privacy(self, keeper: CheckpointKeeper) -> Privacy | None:
+        before = self.resumed.store.folder if self.resumed else None
+        return Privacy.of_settings(self.settings, keeper.folder, before)
 
     def _checkpoints(
         self,

@@ -152,8 +152,10 @@ class ReportingStrategy(Strategy):
                 put_back()
         if arrays is not None:
             self.aggregated_round = server_round
+            if self._privacy is not None:
+                self._privacy.release()
         self._note(metrics)
-        if self._privacy is not None and (epsilon := self._privacy.epsilon(server_round)) is not None:
+        if self._privacy is not None and (epsilon := self._privacy.epsilon()) is not None:
             self._note(MetricRecord({PRIVACY_METRIC: epsilon}))
         return arrays, metrics
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from flwr.app import ArrayRecord
@@ -79,6 +80,11 @@ class CheckpointKeeper:
         self._saved = 0
         # A checkpoint that was due could not be written: the next round tries again.
         self._overdue = False
+
+    @property
+    def folder(self) -> Path | None:
+        """The run's folder; None where nothing is kept on disk."""
+        return None if self._store is None else self._store.folder
 
     def go_on_from(self, resumed: Resumed) -> None:
         """Take over history, best round and the checkpoints of the run that this one continues."""
