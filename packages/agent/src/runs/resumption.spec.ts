@@ -144,6 +144,17 @@ describe('a run that was interrupted', () => {
     expect(all.lines.join('\n')).toMatch(/round-000003.*bytes instead of(.|\n)*round-000002.*SHA-256/);
   });
 
+  it('starts over when the disk with its checkpoints is not there, and says so', async () => {
+    const all = await training();
+    await checkpointed(all, '101', 3);
+    await rm(checkpointFolder(all), { recursive: true });
+    await interrupt(all, '101');
+    expect(all.outside.handedOver.at(-1)?.from).toBe('');
+    expect(all.lines.join('\n')).toMatch(
+      /\[WARNING\] Run 101 had a checkpoint of round 3, .*starts over.*FL_CHECKPOINT_PATH/,
+    );
+  });
+
   it('goes on again and again for as long as there are new checkpoints, in one chain', async () => {
     const all = await training();
     for (let round = 1; round <= 12; round++) {

@@ -148,6 +148,7 @@ export class Resumption {
   async #resume(record: RunRecord, checkpoint: Checkpoint | undefined): Promise<RunRecord> {
     const { source } = record;
     if (source === null) throw notResumable(record, 'it was not submitted through OneFlower');
+    if (!checkpoint && record.checkpoint !== null) this.#parts.log.warning(noneLeft(record));
     const { state } = this.#ledger;
     record.resume = 'submitting';
     record.resumeRound = checkpoint?.round ?? 0;
@@ -222,6 +223,11 @@ export class Resumption {
     const before = chain.at(-1)?.continues;
     return before ? [...places, [before, null]] : places;
   }
+}
+
+/** A disk that was not mounted looks like one on which nothing was ever saved. */
+function noneLeft({ runId, checkpoint }: RunRecord): string {
+  return `Run ${runId} had a checkpoint of round ${checkpoint}, and none that is sound is found now: it starts over. See whether the disk of FL_CHECKPOINT_PATH is mounted, and FL_CHECKPOINT_ENABLED still YES.`;
 }
 
 function assertResumable(record: RunRecord, round: number | undefined): void {
