@@ -38,6 +38,16 @@ describe('the folder of the checkpoints', () => {
     expect((await stat(folder)).uid).toBe(0);
   });
 
+  it('is never a folder of the agent, not even an empty one', async () => {
+    const folder = await folderWith();
+    const before = await stat(folder);
+    await expect(prepareCheckpoints(`${folder}/`, nobody, [folder])).rejects.toMatchObject({
+      ...{ code: 'state_write_failed', message: expect.stringContaining('FL_CHECKPOINT_PATH'), fault: 'user' },
+    });
+    const { mode, uid } = await stat(folder);
+    expect([mode, uid]).toEqual([before.mode, before.uid]);
+  });
+
   it("may hold what it likes once it is Flower's", async () => {
     const folder = await folderWith('notes');
     if (nobody) await chown(folder, nobody.uid, nobody.gid);

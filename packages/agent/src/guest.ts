@@ -166,7 +166,8 @@ export class Guest {
   async #prepareCheckpoints(): Promise<void> {
     const folder = this.context.role === 'superlink' ? checkpointsOf(this.layout, this.settings) : undefined;
     if (folder === undefined) return;
-    await prepareCheckpoints(folder, this.owner);
+    const { software, ...paths } = this.layout;
+    await prepareCheckpoints(folder, this.owner, [...Object.values(paths), ...Object.values(software)]);
     await checkReachable(folder, this.owner);
   }
 
