@@ -48,7 +48,9 @@ describe('ensureFolder', () => {
     const file = join(folder, 'file');
     await writeFile(file, '');
     await expect(ensureFolder(file, 0o700, undefined)).rejects.toThrow(`${file} is no folder`);
-    await expect(ensureFolder(join(file, 'sub'), 0o700, undefined)).rejects.toThrow(/Cannot write .*file already exists/);
+    await expect(ensureFolder(join(file, 'sub'), 0o700, undefined)).rejects.toThrow(
+      /Cannot write .*file already exists/,
+    );
   });
 });
 
