@@ -136,6 +136,11 @@ def deep_manifest(folder: Path) -> None:
     (folder / "round-000006.json").write_text("[" * 100_000)
 
 
+def with_a_huge_number(folder: Path) -> None:
+    file = folder / "round-000006.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "metrics": {"eval_loss": 10**400}}))
+
+
 def of_another_round(folder: Path) -> None:
     for end in ("npz", "json"):
         (folder / f"round-000005.{end}").rename(folder / f"round-000006.{end}")
@@ -170,6 +175,7 @@ def vouch(folder: Path) -> None:
         (without_manifest, "manifest missing"),
         (half_a_manifest, "manifest unreadable"),
         (deep_manifest, "manifest unreadable"),
+        (with_a_huge_number, "manifest unreadable"),
         (of_another_round, "manifest unreadable"),
         (with_a_pickle, "content"),
         (with_other_arrays, "content"),

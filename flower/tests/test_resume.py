@@ -345,6 +345,14 @@ def test_a_resumed_run_has_the_checkpoints_of_the_one_before(root: Path, models:
     assert CheckpointStore(root / "2").read("round-000006.npz").manifest.is_final
 
 
+def test_a_run_of_the_same_number_goes_on_in_its_own_folder(root: Path, models: Path, journal: ReadEvents) -> None:
+    """Runs in one process have all the same number."""
+    run(context_of(1, num_server_rounds=3), Nodes())
+    run(context_of(1, resume_from="1/round-000003.npz", checkpoint_keep=10), Nodes())
+    assert rounds_kept(root, 1) == [1, 2, 3, 4, 5, 6]
+    assert not [event for event in journal() if event["event"] == "checkpoint_failed"]
+
+
 NOISE: dict[str, bool | float | str] = {"dp_clipping_norm": 1.0, "dp_noise_multiplier": 2.0, "checkpoint_interval": 3}
 LEVEL = {number: {"eval_loss": 1.0} for number in range(1, ROUNDS + 1)}
 

@@ -108,7 +108,7 @@ class CheckpointStore:
             raise self._damaged(name, "manifest missing", reason) from error
         except NewerFormatError as error:
             raise self._damaged(name, "newer format", str(error)) from error
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError, OverflowError, RecursionError) as error:
             raise self._damaged(name, "manifest unreadable", str(error)) from error
         if manifest.file != name or file_name(manifest.round) != name:
             raise self._damaged(name, "manifest unreadable", f"it is about {manifest.file} of round {manifest.round}")
@@ -150,12 +150,14 @@ class CheckpointStore:
         """
         source, target = other.folder / manifest.file, self.folder / manifest.file
         self._make_folder()
-        target.unlink(missing_ok=True)
-        try:
-            os.link(source, target)
-        except OSError:
-            _copy(source, target)
-        sync_folder(self.folder)
+        # Runs in one process have all the same number, and one folder.
+        if source != target:
+            target.unlink(missing_ok=True)
+            try:
+                os.link(source, target)
+            except OSError:
+                _copy(source, target)
+            sync_folder(self.folder)
         self.save_manifest(manifest)
 
     def _make_folder(self) -> None:
