@@ -29,13 +29,19 @@ async function world() {
   const clock = new FakeClock();
   const { log, lines } = keptLog(clock);
   const taken: FlowerEvent[] = [];
-  const hub = { stored: true };
+  const hub = { stored: true, waiting: 0, mostWaiting: 0 };
   const formerFile = join(folder, 'former.jsonl');
   const open = () =>
     createTail({
       ...{ file, formerFile, positionFile: join(folder, 'position'), clock, log, longestJournal: 500 },
-      take: event => taken.push(event),
-      stored: async () => hub.stored,
+      take(event) {
+        taken.push(event);
+        hub.mostWaiting = Math.max(hub.mostWaiting, ++hub.waiting);
+      },
+      async stored() {
+        hub.waiting = 0;
+        return hub.stored;
+      },
     });
   const rounds = () => taken.map(({ data }) => ('round' in data ? data.round : undefined));
   return { file, formerFile, clock, lines, rounds, hub, open, tail: await open() };
@@ -63,6 +69,16 @@ describe('tail', () => {
     await tail.poll();
     await (await open()).poll();
     expect(rounds()).toEqual([1, 2, 3]);
+  });
+
+  it('takes no more at once than what was taken before is written', async () => {
+    const { file, rounds, tail, hub } = await world();
+    const line = roundStart(1);
+    const inMegabyte = Math.floor(1024 ** 2 / line.length);
+    await writeFile(file, line.repeat(3 * inMegabyte));
+    await tail.poll();
+    expect(rounds()).toHaveLength(3 * inMegabyte);
+    expect(hub.mostWaiting).toBeLessThanOrEqual(inMegabyte);
   });
 
   it('empties nothing that a link leads to', async () => {

@@ -143,6 +143,8 @@ export async function createTail(options: TailOptions): Promise<Tail> {
         refuse();
         used = bytesRead;
       }
+      // An app may write faster than the disk takes events: what waits is not to pile up.
+      if (used > 0) await stored();
     }
   }
 
