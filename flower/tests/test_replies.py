@@ -160,11 +160,24 @@ def test_nodes_may_name_records_and_metrics_as_they_like(journal: ReadEvents, mo
 def test_a_node_cannot_crowd_out_the_metrics_of_the_others(journal: ReadEvents, models: Path) -> None:
     flood = {f"a{place:04d}\U0001f33b": 0.5 for place in range(2000)}
     nodes = [moving(1, train_accuracy=1.0), moving(1, train_accuracy=1.0), moving(1, **flood)]
-    Federation.begin(TinyGrid(nodes), context(num_server_rounds=1)).train(start())
-    end = next(event for event in journal() if event["event"] == "round_end")
-    assert end["data"]["metrics"]["train-accuracy"] == 1.0
-    # The agent reads lines of at most 24 KiB.
-    assert len(json.dumps(end)) < 24 * 1024
+    Federation.begin(TinyGrid(nodes), context(num_server_rounds=3)).train(start())
+    for kind in ("round_end", "model_written"):
+        end = next(event for event in journal() if event["event"] == kind)
+        assert end["data"]["metrics"]["train-accuracy"] == 1.0
+        # The agent reads lines of at most 24 KiB.
+        assert len(json.dumps(end)) < 24 * 1024
+
+
+def test_a_model_with_many_metrics_is_told_in_one_line(journal: ReadEvents, models: Path) -> None:
+    classes = {f"recall_{place}": 0.123456789012345 for place in range(200)}
+    more = MetricRecord({f"server_{place}": 0.123456789012345 for place in range(200)})
+    settings = context(num_server_rounds=8)
+    federation = Federation.begin(TinyGrid([moving(1, **classes), moving(1, **classes)]), settings)
+    federation.train(start(), evaluate_fn=lambda _, __: more)
+    written = next(event for event in journal() if event["event"] == "model_written")
+    assert len(written["data"]["metrics"]) > 300
+    assert written["data"]["details"]["left_out"]["history"] == 8
+    assert len(json.dumps(written)) < 24 * 1024
 
 
 def test_a_list_that_is_named_a_loss_is_no_broken_one(journal: ReadEvents, models: Path) -> None:

@@ -10,9 +10,10 @@ from flwr.serverapp.strategy import Strategy
 from oneflower.checkpoints.manifest import BestRound, RoundRecord
 from oneflower.checkpoints.state import chain_of, strategy_name
 
-# Events are lines of at most 24 KiB, of which the other fields need a little.
+# Events are lines of at most 24 KiB, of which the metrics need their part and the other fields a little.
 MAX_DETAILS = 20_000
-_HISTORY_LENGTHS = (500, 200, 100, 50, 20, 5)
+MAX_TOLD = 23_000
+_HISTORY_LENGTHS = (500, 200, 100, 50, 20, 5, 0)
 _NODES = 50
 PRIVACY_PREFIX = "privacy_"
 
@@ -59,10 +60,11 @@ def model_details(
         "arrays": {name: dict(form) for name, form in arrays.items()},
         **own,
     }
-    return _fitting(details, best)
+    room = min(MAX_DETAILS, MAX_TOLD - _length(last))
+    return _fitting(details, best, room)
 
 
-def _fitting(details: dict[str, object], best: BestRound | None) -> dict[str, object]:
+def _fitting(details: dict[str, object], best: BestRound | None, room: int) -> dict[str, object]:
     """The details, with fewer rounds, nodes and arrays where they are too long; ``left_out`` says what is missing.
 
     The manifest of the final checkpoint holds the whole.
@@ -70,14 +72,14 @@ def _fitting(details: dict[str, object], best: BestRound | None) -> dict[str, ob
     left_out: dict[str, int] = {}
     history = details["history"]
     for length in _HISTORY_LENGTHS:
-        if _fits(details) or not isinstance(history, list):
+        if _length(details) <= room or not isinstance(history, list):
             break
         thinned = _thinned(history, length, None if best is None else best.round)
         left_out["history"] = len(history) - len(thinned)
         details = {**details, "history": thinned, "left_out": left_out}
     for name, most in (("arrays", 0), ("node_examples", _NODES)):
         whole = details[name]
-        if _fits(details) or not isinstance(whole, dict) or len(whole) <= most:
+        if _length(details) <= room or not isinstance(whole, dict) or len(whole) <= most:
             continue
         left_out[name] = len(whole) - most
         details = {**details, name: dict(list(whole.items())[:most]), "left_out": left_out}
@@ -86,11 +88,11 @@ def _fitting(details: dict[str, object], best: BestRound | None) -> dict[str, ob
 
 def _thinned(history: list[Any], length: int, best: int | None) -> list[Any]:
     """Rounds at even distances, the first, the last and the best among them."""
-    if len(history) <= length:
-        return history
+    if len(history) <= length or length == 0:
+        return history[:length]
     places = {round(place * (len(history) - 1) / (length - 1)) for place in range(length)}
     return [record for place, record in enumerate(history) if place in places or record["round"] == best]
 
 
-def _fits(details: Mapping[str, object]) -> bool:
-    return len(json.dumps(details, default=str)) <= MAX_DETAILS
+def _length(told: Mapping[str, object]) -> int:
+    return len(json.dumps(told, default=str))
