@@ -59,7 +59,7 @@ interface Curve {
   rounds: { round: number; values: (number | null)[] }[];
 }
 
-/** Nobody does anything in these tests but kill at random. Slow: each loss takes as long as Flower needs to notice it. */
+/** Nobody does anything in these tests but kill at random. Twenty minutes: each loss takes as long as Flower needs to notice it. */
 describe.runIf(process.env.ONEFLOWER_FULL)('kill -9 at a random moment', () => {
   const cloud = new EmbeddedCloud();
   let superLink = -1;
