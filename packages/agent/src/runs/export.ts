@@ -103,8 +103,11 @@ function execute(
       stdio: ['ignore', 'ignore', 'pipe'],
       timeout: longestMs,
       killSignal: 'SIGKILL',
+      detached: true,
       ...(owner ?? {}),
     });
+    // What it leaves running would hold its output open, and all further exports up.
+    child.once('exit', () => endGroup(child.pid));
     let error = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       error = (error + text).slice(-10_000);
@@ -115,6 +118,15 @@ function execute(
       resolve({ code, error: killed || error.trim() });
     });
   });
+}
+
+/** Ends the processes of a group. */
+function endGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, 'SIGKILL');
+  } catch {
+    // There are none any more.
+  }
 }
 
 function lastLine(text: string): string {

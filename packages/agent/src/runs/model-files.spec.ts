@@ -135,6 +135,11 @@ describe('the model of a round', () => {
     expect(await left()).toEqual([]);
   });
 
+  it('is there when its program has ended, whatever that has left running', async () => {
+    const { read } = await service('sleep 40 &\ncp model.npz "$2"');
+    expect(await read(2, 'npz')).toMatchObject({ text: checkpointText(2) });
+  });
+
   it('is made by a process that ends before others when memory is short', async () => {
     const { read } = await service('cat /proc/self/oom_score_adj > "$2"');
     expect(await read(2, 'npz')).toMatchObject({ text: '1000\n' });
