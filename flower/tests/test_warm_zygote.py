@@ -154,6 +154,11 @@ def test_what_means_nothing_may_differ(zygote: Zygote) -> None:
     )
 
 
+def test_a_fork_has_no_variable_that_its_asker_has_not(zygote: Zygote) -> None:
+    del zygote.environment["ONEFLOWER_EVENTS"]
+    assert "ONEFLOWER_EVENTS" not in told(zygote, "tell")["environment"]
+
+
 @pytest.mark.parametrize("variables", [{"ONEFLOWER_WARM": "0"}, {"ONEFLOWER_WARM_FOLDER": "/nowhere"}])
 def test_flower_runs_as_it_is_where_nothing_warm_is_wanted(zygote: Zygote, variables: Mapping[str, str]) -> None:
     assert zygote.ask("x", program="flwr-clientapp", variables=variables)[:2] == (0, "plain x\n")

@@ -137,6 +137,9 @@ class Zygote:
         if process == 0:
             try:
                 self._forget(connection)
+                # What imports have set stays; what the zygote alone was given does not.
+                for name in self._environment.keys() - request["environment"].keys():
+                    os.environ.pop(name, None)
                 worker.become(request, files, connection, earlier)
                 files.clear()
             except BaseException:  # a fork must never go on as a second zygote
