@@ -137,7 +137,11 @@ class LocalFederation:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        # Apps run in sessions of their own and can outlive a SuperLink that is stopped in mid-run.
+        # Apps run in sessions of their own: they end, and clear up, when they find that what started them is gone.
+        deadline = time.monotonic() + GRACE_SECONDS
+        while self.running() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        # Those of a SuperLink that is stopped in mid-run can outlive it.
         await_true(self._kill_apps, "the end of all apps", GRACE_SECONDS)
 
     def running(self) -> list[int]:
