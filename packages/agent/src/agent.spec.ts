@@ -91,7 +91,18 @@ async function world(run: (guest: Guest) => Promise<void>) {
   await writeContext({});
   const events = await createEventHub({ file: join(layout.state, 'events.jsonl'), clock, log });
   const supervisor = createSupervisor({ clock, log, emit: events.emit, guest: layout.root, graceMs: 0 });
-  const guest = new Guest({ options, layout, clock, log, events, supervisor, owner: undefined, leftovers: 0 });
+  const readJournal = () => Promise.resolve();
+  const guest = new Guest({
+    options,
+    layout,
+    clock,
+    log,
+    events,
+    supervisor,
+    owner: undefined,
+    leftovers: 0,
+    readJournal,
+  });
   let role: TestRole | undefined;
   const agent = new Agent({
     guest,

@@ -37,6 +37,8 @@ export interface GuestParts {
   owner: FileOwner | undefined;
   /** Processes of an earlier agent that were still there and were ended. */
   leftovers: number;
+  /** Takes in what the apps have told until now. */
+  readJournal(): Promise<void>;
 }
 
 /** The VM that the agent runs in, whatever its role: its context, its folders, its Flower and its voice to OneGate. */
@@ -49,6 +51,7 @@ export class Guest {
   readonly supervisor: Supervisor;
   readonly owner: FileOwner | undefined;
   readonly leftovers: number;
+  readonly readJournal: () => Promise<void>;
   /** Why the last boot failed, until one succeeds or there is another context: it holds while a boot tries again. */
   lastFailure: OneFlowerError | undefined;
   #files: ContextFiles | undefined;
@@ -62,6 +65,7 @@ export class Guest {
   constructor(parts: GuestParts) {
     this.options = parts.options;
     this.layout = parts.layout;
+    this.readJournal = parts.readJournal;
     this.clock = parts.clock;
     this.log = parts.log;
     this.events = parts.events;

@@ -44,13 +44,14 @@ async function run(args: string[]): Promise<void> {
   const leftovers = await endProcesses(layout.root, clock, graceMs);
   if (leftovers > 0) log.warning(`${leftovers} processes of an agent that died were still there; they are ended.`);
   const supervisor = createSupervisor({ clock, log, emit: events.emit, guest: layout.root, graceMs });
-  const guest = new Guest({ options, layout, clock, log, events, supervisor, owner, leftovers });
   const tail = await createTail({
     ...{ file: layout.appEvents, positionFile: join(layout.state, 'journal.json'), clock, log },
     formerFile: join(layout.state, 'journal-former.jsonl'),
     take: event => events.take(event),
     stored: () => events.flushed(),
   });
+  const parts = { options, layout, clock, log, events, supervisor, owner, leftovers };
+  const guest = new Guest({ ...parts, readJournal: () => tail.poll() });
   // Nothing of Flower lives at this moment.
   await tail.cut();
   tail.start();

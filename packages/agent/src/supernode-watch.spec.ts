@@ -24,7 +24,18 @@ async function world(isStatic: boolean) {
   const events = await createEventHub({ file: join(layout.state, 'events.jsonl'), clock, log });
   const supervisor = createSupervisor({ clock, log, emit: events.emit, guest: layout.root, graceMs: 0 });
   const options = { root: layout.root, context: '/', address: undefined, software: '/', flowerUser: 'nobody' };
-  const guest = new Guest({ options, layout, clock, log, events, supervisor, owner: undefined, leftovers: 0 });
+  const readJournal = () => Promise.resolve();
+  const guest = new Guest({
+    options,
+    layout,
+    clock,
+    log,
+    events,
+    supervisor,
+    owner: undefined,
+    leftovers: 0,
+    readJournal,
+  });
   const outside = {
     answer: online as StateResponse | OneFlowerError,
     trouble: undefined as OneFlowerError | undefined,

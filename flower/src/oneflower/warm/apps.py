@@ -17,6 +17,9 @@ GRID = "flwr.superlink.grid.http_grid"
 LOGGER = "flwr.supercore.logger"
 # Seconds, of a ServerApp's wait for the replies of nodes in a round; asks on loopback.
 REPLIES = 0.1
+# However long a round is silent: Flower tells that a node is lost only to who asks while it is away, and a node that
+# was killed can be back between two looks.
+REPLIES_AT_MOST = 0.5
 
 
 def shorten_app(program: str) -> None:
@@ -52,5 +55,5 @@ def _shorten_serverapp() -> None:
         return pushed
 
     kind.push_messages = push_and_note  # type: ignore[union-attr]
-    grid.time = PacedTime(lambda seconds: time.sleep(pace.wait(seconds)))  # type: ignore[attr-defined]
+    grid.time = PacedTime(lambda seconds: time.sleep(pace.wait(min(seconds, REPLIES_AT_MOST))))  # type: ignore[attr-defined]
     logger.time = PacedTime(UploadedLogs().sleep)  # type: ignore[attr-defined]

@@ -32,6 +32,8 @@ export interface RunKeeperParts {
   flowerVersion(): string;
   control(): ControlApi;
   onlineNodes(): number;
+  /** Takes in what the apps have told until now. */
+  readJournal(): Promise<void>;
   /** Folder of the checkpoints; undefined where there are to be none. */
   checkpoints(): string | undefined;
   /** The app of the use case, with the run configuration of the variables. */
@@ -184,11 +186,13 @@ export class RunKeeper {
   }
 
   async #look(): Promise<void> {
-    const { control, log } = this.#parts;
+    const { control, log, readJournal } = this.#parts;
     try {
       const before = this.#ledger.runs.filter(({ endedAt }) => endedAt === null);
       const sayUnheardOf = this.#unheardOf.beforeList();
       const listedRuns = await control().listRuns();
+      // A run that Flower lists as ended has told its last round before that.
+      await readJournal();
       const runs = listedRuns.slice(0, mostRuns);
       await this.#variables.adoptInterrupted(runs);
       await this.#resumption.adoptInterrupted(runs);

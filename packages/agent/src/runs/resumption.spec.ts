@@ -245,6 +245,16 @@ it('a run that is just being handed over cannot be stopped yet, and it is said t
   await expect(all.keeper.dropResume('101')).rejects.toMatchObject({ code: 'run-resuming' });
 });
 
+describe('a run that has ended', () => {
+  it('has all the rounds that its app has told, even in the last moment', async () => {
+    const all = await training();
+    all.outside.readJournal = async () => tellRound(all, '101', 2);
+    all.outside.runs = [flowerRun({ runId: '101', status: 'finished', subStatus: 'completed' })];
+    await all.keeper.tick();
+    expect(all.said('run_ended')[0]?.data).toMatchObject({ status: 'completed', rounds_done: 2 });
+  });
+});
+
 describe('a run that is not resumed', () => {
   it.each([
     'ServerApp failed with exception: No node, or too few, did what was asked',

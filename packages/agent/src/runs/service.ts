@@ -64,6 +64,7 @@ export class RunService {
       flowerVersion: () => guest.release.version,
       control,
       onlineNodes,
+      readJournal: guest.readJournal,
       checkpoints: () => checkpointsOf(guest.layout, guest.settings),
       useCase: () => useCaseSource(guest),
       submit: (app, source, from) => submitSource(parts, uploads, app, source, from),

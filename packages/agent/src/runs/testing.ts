@@ -40,6 +40,7 @@ export async function surroundings(values: Record<string, string> = {}) {
     handedOver: [] as { app: string; upload: string | null; from: string }[],
     uploads: [] as string[],
     handingOver: Promise.resolve(),
+    readJournal: () => Promise.resolve(),
     refuse: undefined as Error | undefined,
     /** Flower has the run, but its answer is lost. */
     refusesLate: false,
@@ -52,6 +53,7 @@ export async function surroundings(values: Record<string, string> = {}) {
       flowerVersion: () => '1.41.0',
       control: () => ({ listRuns: async () => outside.runs }) as ControlApi,
       onlineNodes: () => outside.online,
+      readJournal: () => outside.readJournal(),
       checkpoints: () => checkpointsOf(layout, settings),
       useCase: async () => ({ ...source, upload: null }),
       dropCheckpoints: runIds => dropCheckpoints(checkpointsOf(layout, settings) ?? '', runIds, undefined),
