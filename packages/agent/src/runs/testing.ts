@@ -96,3 +96,50 @@ export async function writeCheckpoint(root: string, runId: string, round: number
   };
   await writeFile(join(root, runId, `${name}.json`), JSON.stringify(manifest));
 }
+
+/** What Flower says of a run whose ServerApp died. */
+export const fault = 'No heartbeat received from the task';
+
+/** A keeper of runs with what it has around it. */
+export type World = Awaited<ReturnType<typeof world>>;
+
+/** Where the runs leave their checkpoints. */
+export function checkpointFolder({ layout, settings }: Pick<World, 'layout' | 'settings'>): string {
+  return checkpointsOf(layout, settings) ?? '';
+}
+
+/** Two nodes, and the run of the variables, 101, at work. */
+export async function training(values: Record<string, string> = {}): Promise<World> {
+  const all = await world(values);
+  all.outside.online = 2;
+  await all.keeper.tick();
+  tellRound(all, '101', 1);
+  return all;
+}
+
+/** The app tells of a round that has ended. */
+export function tellRound({ events }: Pick<World, 'events'>, run_id: string, round: number): void {
+  events.emit('training_start', { run_id, strategy: 'FedAvg', num_rounds: 5, min_clients: 2 });
+  const end = { num_clients_responded: 2, num_clients_failed: 0, round_duration_seconds: 1 };
+  events.emit('round_end', { run_id, round, ...end, metrics: { loss: 1 / round } });
+}
+
+/** The app has written a checkpoint, and tells it. */
+export async function checkpointed(all: World, runId: string, round: number, changes?: object): Promise<void> {
+  await writeCheckpoint(checkpointFolder(all), runId, round, changes);
+  const data = { run_id: runId, round, file: `round-${round}.npz`, bytes: 10, best: false };
+  all.events.emit('checkpoint_saved', data);
+}
+
+/** Flower says that a run has failed. */
+export function failIn({ outside }: Pick<World, 'outside'>, runId: string, details = fault): void {
+  outside.runs = outside.runs.map(run =>
+    run.runId === runId ? flowerRun({ ...run, status: 'finished', subStatus: 'failed', details }) : run,
+  );
+}
+
+/** Flower lists a run as failed by a fault, and the keeper looks. */
+export async function interrupt(all: World, runId: string, details = fault): Promise<void> {
+  failIn(all, runId, details);
+  await all.keeper.tick();
+}
