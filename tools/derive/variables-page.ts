@@ -1,4 +1,13 @@
-import { attributes, failures, ruleOf, type Variable, variables } from '@oneflower/contract';
+import {
+  attributes,
+  failures,
+  ruleOf,
+  type Strategy,
+  strategies,
+  useCases,
+  type Variable,
+  variables,
+} from '@oneflower/contract';
 
 /** `docs/variables.md`: variables, attributes and failure codes, from their tables. */
 export function renderVariablesPage(): string {
@@ -11,6 +20,15 @@ export function renderVariablesPage(): string {
     '# Variables of the platform',
     'OpenNebula or the VM template gives these; they are no inputs of the service.',
     ...all.filter(variable => variable.source === 'platform').map(section),
+    '# Use cases',
+    'Values of FL_USE_CASE, and the values of ML_FRAMEWORK that go with each.',
+    table(
+      ['use case', 'what it is', 'frameworks'],
+      Object.entries(useCases).map(([name, entry]) => [name, entry.title, entry.frameworks.join(', ')]),
+    ),
+    '# Strategies',
+    'Values of FL_STRATEGY. f is FL_NUM_MALICIOUS; the nodes counted are FL_MIN_AVAILABLE_CLIENTS.',
+    table(['strategy', 'what it does', 'variables of its own', 'fewest nodes'], strategyRows()),
     '# Attributes',
     'What a VM publishes about itself through OneGate, all in one request.',
     table(
@@ -24,6 +42,13 @@ export function renderVariablesPage(): string {
       Object.entries(failures).map(([code, entry]) => [code, entry.reason, entry.remedy]),
     ),
   ].join('\n\n')}\n`;
+}
+
+function strategyRows(): string[][] {
+  return Object.entries<Strategy>(strategies).map(([name, { help, variables, leastReplies }]) => [
+    ...[name, help, variables.join(', ')],
+    leastReplies?.formula ?? '',
+  ]);
 }
 
 function section(variable: Variable): string {
