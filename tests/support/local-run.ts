@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeProblem, runConfigOf, validate } from '@oneflower/contract';
@@ -24,7 +24,7 @@ export type LocalRun = z.infer<typeof Document> & {
 /** How a run in one process is set up. */
 export interface LocalRunOptions {
   nodes?: number;
-  /** Data folders, one for each node; without any the bundled rows by partition. */
+  /** Data folders, one for each node; without any, few rows that differ from node to node. */
   data?: readonly string[];
   /** Another app than anomaly detection, which declares some of the keys only, and values for keys of its own. */
   app?: { folder: string; keys: readonly string[]; pairs: readonly string[] };
@@ -44,24 +44,37 @@ export function localRun(given: Record<string, string>, options: LocalRunOptions
   return run;
 }
 
-async function runOnce(
-  given: Record<string, string>,
-  { nodes = 3, data = [], app }: LocalRunOptions,
-): Promise<LocalRun> {
+async function runOnce(given: Record<string, string>, { nodes = 3, data, app }: LocalRunOptions): Promise<LocalRun> {
   const { settings, problems } = validate({ FL_USE_CASE: 'anomaly-detection', FL_NUM_ROUNDS: '2', ...given });
   if (problems.length > 0) throw new Error(problems.map(describeProblem).join(' '));
-  const checkpoints = await mkdtemp(join(tmpdir(), 'oneflower-checkpoints-'));
+  const scratch = await mkdtemp(join(tmpdir(), 'oneflower-local-run-'));
+  const checkpoints = join(scratch, 'checkpoints');
+  await mkdir(checkpoints);
   try {
     const folder = app?.folder ?? join(flower, 'apps', 'anomaly-detection');
     const args = ['-m', 'oneflower.local', folder, '--nodes', String(nodes)];
     const pairs = runConfigOf(settings).filter(pair => !app || app.keys.includes(pair.split('=')[0] ?? ''));
     for (const pair of [...pairs, ...(app?.pairs ?? [])]) args.push('--run-config', pair);
-    if (data.length > 0) args.push('--data', ...data);
+    if (!app) args.push('--data', ...(data ?? (await fewRows(scratch, nodes))));
     const env = { ...process.env, PYTHONPATH: join(flower, 'src'), ONEFLOWER_CHECKPOINTS: checkpoints };
     return { ...Document.parse(JSON.parse(await printed(args, env))), checkpoints: await roundsIn(checkpoints) };
   } finally {
-    await rm(checkpoints, { recursive: true, force: true });
+    await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** Sensor rows by whole numbers alone, so that they are the same everywhere. */
+async function fewRows(folder: string, nodes: number): Promise<string[]> {
+  const folders = Array.from({ length: nodes }, (_, node) => join(folder, `node-${node}`));
+  for (const [node, path] of folders.entries()) {
+    const rows = Array.from({ length: 80 }, (_, row) => {
+      const anomaly = (row * 17 + node) % 7 === 0 ? 1 : 0;
+      return `${((row * 37 + node * 11) % 101) + anomaly * 60},${(row * 53 + node * 29) % 89},${anomaly}`;
+    });
+    await mkdir(path);
+    await writeFile(join(path, 'rows.csv'), ['first,second,label', ...rows, ''].join('\n'));
+  }
+  return folders;
 }
 
 /** What Python has printed: a run that fails prints its document too, and ends with 1. */
