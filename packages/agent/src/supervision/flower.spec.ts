@@ -149,6 +149,11 @@ describe('warm workers', () => {
     expect(processes.map(({ env }) => env.ONEFLOWER_WARM_PROGRAM)).toEqual(['flwr-serverapp', 'flwr-serverapp']);
   });
 
+  it('leave a SuperLink as it is when the use case is another one', () => {
+    const withUseCase = (FL_USE_CASE: string) => superLinkProcesses(setting({ FL_USE_CASE }), certificates);
+    expect(withUseCase('anomaly-detection')).toEqual(withUseCase('none'));
+  });
+
   it.each([
     ['switched off', { FL_WARM_WORKERS: 'NO' }, '1.41.0'],
     ['a release whose waits are not known', {}, '1.40.0'],

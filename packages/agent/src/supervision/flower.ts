@@ -122,7 +122,8 @@ function warmEnvironment(setting: FlowerSetting, app: string): Record<string, st
     ONEFLOWER_WARM_FOLDER: join(layout.flowerState, 'warm'),
     ONEFLOWER_WARM_PROGRAM: app,
     ONEFLOWER_FRAMEWORK: settings.ML_FRAMEWORK,
-    ONEFLOWER_USE_CASE: settings.FL_USE_CASE,
+    // ServerApps import none of its packages, and a SuperLink is not to start anew, and interrupt runs, for another one.
+    ...(app === clientApp ? { ONEFLOWER_USE_CASE: settings.FL_USE_CASE } : {}),
   };
 }
 
