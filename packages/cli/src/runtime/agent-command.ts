@@ -16,13 +16,19 @@ export interface AgentCommand {
 const memoryFlags = [
   '--expose-gc',
   '--single-threaded-gc',
+  '--v8-pool-size=1',
   '--max-semi-space-size=1',
   '--optimize-for-size',
   '--no-maglev',
   '--no-turbofan',
 ];
 /** glibc gives each thread an arena and keeps what is freed: one arena, given back early, is enough for few threads. */
-const env = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' };
+const env = {
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_TRIM_THRESHOLD_: '65536',
+  MALLOC_TOP_PAD_: '16384',
+  UV_THREADPOOL_SIZE: '2',
+};
 
 /** The command that runs the agent of `software` in a guest. */
 export function agentCommand({ software, agentBundle, releases, flowerUser }: Software): AgentCommand {
