@@ -4,11 +4,8 @@ import type { Readable } from 'node:stream';
 
 /** So much may pass before its buffers are given back. */
 const bytesBetween = 256 * 1024;
-/** So many times, before all that a large model has left is. */
-const minorPerMajor = 128;
 
 let passed = 0;
-let collections = 0;
 
 /**
  * Keeps what streams through the gate from piling up. Node allocates a buffer for each read, outside V8's heap, whose
@@ -20,13 +17,11 @@ export function collectBuffersOf(stream: Readable): void {
     passed += chunk.length;
     if (passed < bytesBetween) return;
     passed = 0;
-    collections++;
-    if (collections % minorPerMajor === 0) collectAll();
-    else void globalThis.gc?.({ type: 'minor' });
+    void globalThis.gc?.({ type: 'minor' });
   });
 }
 
-/** Gives back what is no longer needed, compiled code included: some 2 MB after the boot, in about 20 ms. */
+/** Gives back what only the boot needed, compiled code included: some 2 MB, in about 20 ms. */
 export function collectAll(): void {
   void globalThis.gc?.({ type: 'major', flavor: 'last-resort' });
 }
