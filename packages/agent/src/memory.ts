@@ -9,8 +9,8 @@ let passed = 0;
 
 /**
  * Keeps what streams through the gate from piling up. Node allocates a buffer for each read, outside V8's heap, whose
- * few bytes of handles let V8 wait long with a collection: some 10 MB of dead buffers for a model of 100 MB. A minor
- * collection each 256 KiB takes no measurable time.
+ * few bytes of handles let V8 wait long with a collection: some 10 MB of dead buffers for a model of 100 MB. What the
+ * minor collections cost in time is in the ratio of `npm run bench -- gate`.
  */
 export function collectBuffersOf(stream: Readable): void {
   stream.on('data', (chunk: Buffer) => {
