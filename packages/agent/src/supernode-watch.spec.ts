@@ -1,41 +1,16 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { FakeClock, type OneFlowerError, type StateResponse } from '@oneflower/contract';
+import type { OneFlowerError, StateResponse } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
 import { failure } from './failure.ts';
-import { Guest } from './guest.ts';
-import { createEventHub } from './journal/event-hub.ts';
-import { layoutOf } from './layout.ts';
 import type { Attributes } from './publication/publisher.ts';
 import { type WatchedNode, watchNode } from './supernode-watch.ts';
-import { createSupervisor } from './supervision/supervisor.ts';
-import { keptLog } from './testing/log.ts';
-import { temporaryFolder } from './testing/temporary.ts';
+import { quietGuest } from './testing/quiet-guest.ts';
 
 const partition = { id: 1, of: 3 };
 const online: StateResponse = { online: true, training: false, partition };
 const unreachable = failure('superlink_unreachable', 'The SuperLink cannot be asked.');
 
 async function world(isStatic: boolean) {
-  const clock = new FakeClock();
-  const { log, lines } = keptLog(clock);
-  const layout = layoutOf(await temporaryFolder(), '/opt/oneflower');
-  await mkdir(layout.state, { recursive: true });
-  const events = await createEventHub({ file: join(layout.state, 'events.jsonl'), clock, log });
-  const supervisor = createSupervisor({ clock, log, emit: events.emit, guest: layout.root, graceMs: 0 });
-  const options = { root: layout.root, context: '/', address: undefined, software: '/', flowerUser: 'nobody' };
-  const readJournal = () => Promise.resolve();
-  const guest = new Guest({
-    options,
-    layout,
-    clock,
-    log,
-    events,
-    supervisor,
-    owner: undefined,
-    leftovers: 0,
-    readJournal,
-  });
+  const { clock, lines, guest } = await quietGuest();
   const outside = {
     answer: online as StateResponse | OneFlowerError,
     trouble: undefined as OneFlowerError | undefined,
