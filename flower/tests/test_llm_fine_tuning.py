@@ -14,6 +14,7 @@ from llm_fine_tuning.exchange import BaseFacts, ExchangeError, agree, read_confi
 from llm_fine_tuning.instructions import BUNDLED_FILE, MAX_PROBLEMS, Instruction, read_folder, read_node_instructions
 from llm_fine_tuning.plan import LEARNING_RATE, Plan
 from llm_fine_tuning.training import example_of
+from oneflower.errors import TrainingFailedError
 from oneflower.rows import DataRefusedError
 from oneflower.settings import RunConfigError
 
@@ -137,17 +138,21 @@ def test_bad_values_of_the_plan_are_named_together() -> None:
     assert (plan.learning_rate, plan.model) == (LEARNING_RATE, "/models/mine")
 
 
+def test_nodes_agree_and_start_from_the_adapters_of_most() -> None:
+    shared, own = {"a": np.ones(2, np.float32)}, {"a": np.zeros(2, np.float32)}
+    base, start = agree({node: start_answer(BASE, own if node == 1 else shared) for node in (3, 2, 1)})
+    assert base == BASE
+    assert start["a"].numpy().tolist() == [1, 1]
+
+
 def test_nodes_with_other_bases_are_refused_by_server_and_node() -> None:
     other = BaseFacts("tiny", "cd" * 32, 1000)
     adapters = {"a": np.ones(2, np.float32)}
-    base, start = agree({2: start_answer(BASE, adapters), 1: start_answer(BASE, {"a": np.zeros(2, np.float32)})})
-    assert base == BASE
-    assert start["a"].numpy().tolist() == [0, 0]
     with pytest.raises(ExchangeError, match=r"Node 2 has the base model tiny .*cdcd.*; node 1 has tiny .*abab"):
         agree({1: start_answer(BASE, adapters), 2: start_answer(other, adapters)})
     with pytest.raises(ExchangeError, match="Node 1 did not state its base model"):
         agree({1: RecordDict()})
-    with pytest.raises(ExchangeError, match="Node 1 sent no adapters"):
+    with pytest.raises(TrainingFailedError, match="No node proposes arrays to begin with: node 1: it sent no arrays"):
         agree({1: RecordDict({"base": BASE.config()})})
     message = RecordDict({"config": ConfigRecord({**BASE.config(), "server-round": 3})})
     assert read_config(message, BASE) == 3

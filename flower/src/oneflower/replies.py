@@ -59,7 +59,7 @@ class SentArrays:
         restored = ArrayRecord()
         for name, array in aggregate.items():
             values = array.numpy()
-            if not _is_finite(values):
+            if not is_finite(values):
                 logger.error("The aggregate of %s is no finite number: the model stays as it was", name)
                 return None
             sent = self.values.get(name)
@@ -141,12 +141,13 @@ def _read_array(name: str, array: Array, sent: NDArray[Any]) -> NDArray[Any]:
         raise UnsoundReplyError(f"Array {name!r} of the reply has shape {values.shape}, {sent.shape} was sent")
     if values.dtype != sent.dtype:
         raise UnsoundReplyError(f"Array {name!r} of the reply is of type {values.dtype}, {sent.dtype} was sent")
-    if not _is_finite(values):
+    if not is_finite(values):
         raise UnsoundReplyError(f"Array {name!r} of the reply holds NaN or infinity")
     return values
 
 
-def _is_finite(values: NDArray[Any]) -> bool:
+def is_finite(values: NDArray[Any]) -> bool:
+    """Whether all values are finite; those of no floating type are."""
     return values.dtype.kind not in "fc" or bool(np.isfinite(values).all())
 
 

@@ -7,6 +7,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
 from image_classification.variant import Arrays, Task
+from oneflower.start import shared_start
 
 
 class ExchangeError(Exception):
@@ -56,9 +57,10 @@ def start_answer(task: Task, arrays: Arrays) -> RecordDict:
 
 
 def agree(answers: Mapping[int, RecordDict]) -> tuple[Task, ArrayRecord]:
-    """The task that all nodes share, and the arrays of the node with the lowest id.
+    """The task that all nodes share, and the arrays to start from that most propose.
 
-    :raises ExchangeError: an answer is malformed, or nodes hold other images than that one; it names them.
+    :raises ExchangeError: an answer is malformed, or nodes hold other images than the lowest one; it names them.
+    :raises TrainingFailedError: no node proposes arrays of finite numbers.
     """
     first, *others = sorted(answers)
     task = _task_of(first, answers[first])
@@ -66,10 +68,7 @@ def agree(answers: Mapping[int, RecordDict]) -> tuple[Task, ArrayRecord]:
         theirs = _task_of(node, answers[node])
         if theirs != task:
             raise ExchangeError(f"Node {node} holds {_words(theirs)}; node {first} holds {_words(task)}")
-    start = answers[first].get("arrays")
-    if not isinstance(start, ArrayRecord) or not start:
-        raise ExchangeError(f"Node {first} sent no arrays to start from")
-    return task, start
+    return task, shared_start(answers)
 
 
 def check_resumed(details: Mapping[str, object], task: Task) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
+from oneflower.start import shared_start
+
 
 class ExchangeError(Exception):
     """Nodes, or a node and the server, do not speak of the same base model."""
@@ -89,9 +91,10 @@ def start_answer(base: BaseFacts, adapters: Mapping[str, NDArray[np.float32]]) -
 
 
 def agree(answers: Mapping[int, RecordDict]) -> tuple[BaseFacts, ArrayRecord]:
-    """The base model that all nodes share, and the adapters of the node with the lowest id.
+    """The base model that all nodes share, and the adapters to start from that most propose.
 
     :raises ExchangeError: an answer is malformed, or nodes have different bases; it names them.
+    :raises TrainingFailedError: no node proposes adapters of finite numbers.
     """
     first, *others = sorted(answers)
     base = _base_of(first, answers[first])
@@ -99,10 +102,7 @@ def agree(answers: Mapping[int, RecordDict]) -> tuple[BaseFacts, ArrayRecord]:
         theirs = _base_of(node, answers[node])
         if theirs != base:
             raise ExchangeError(f"Node {node} has the base model {theirs}; node {first} has {base}")
-    start = answers[first].get("arrays")
-    if not isinstance(start, ArrayRecord) or not start:
-        raise ExchangeError(f"Node {first} sent no adapters to start from")
-    return base, start
+    return base, shared_start(answers)
 
 
 def _base_of(node: int, answer: RecordDict) -> BaseFacts:
