@@ -100,7 +100,6 @@ async function world(run: (guest: Guest) => Promise<void>) {
     events,
     supervisor,
     owner: undefined,
-    leftovers: 0,
     readJournal,
   });
   let role: TestRole | undefined;

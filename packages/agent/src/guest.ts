@@ -35,8 +35,6 @@ export interface GuestParts {
   supervisor: Supervisor;
   /** Flower's user, where the agent is root. */
   owner: FileOwner | undefined;
-  /** Processes of an earlier agent that were still there and were ended. */
-  leftovers: number;
   /** Takes in what the apps have told until now. */
   readJournal(): Promise<void>;
 }
@@ -50,7 +48,6 @@ export class Guest {
   readonly events: EventHub;
   readonly supervisor: Supervisor;
   readonly owner: FileOwner | undefined;
-  readonly leftovers: number;
   readonly readJournal: () => Promise<void>;
   /** Why the last boot failed, until one succeeds or there is another context: it holds while a boot tries again. */
   lastFailure: OneFlowerError | undefined;
@@ -71,7 +68,6 @@ export class Guest {
     this.events = parts.events;
     this.supervisor = parts.supervisor;
     this.owner = parts.owner;
-    this.leftovers = parts.leftovers;
     this.#publisher = createPublisher(undefined, parts.clock, parts.log);
   }
 

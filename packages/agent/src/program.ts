@@ -50,7 +50,7 @@ async function run(args: string[]): Promise<void> {
     take: event => events.take(event),
     stored: () => events.flushed(),
   });
-  const parts = { options, layout, clock, log, events, supervisor, owner, leftovers };
+  const parts = { options, layout, clock, log, events, supervisor, owner };
   const guest = new Guest({ ...parts, readJournal: () => tail.poll() });
   // Nothing of Flower lives at this moment.
   await tail.cut();

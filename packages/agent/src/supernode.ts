@@ -1,4 +1,5 @@
-import { readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type EnrolResponse,
@@ -28,6 +29,7 @@ import { Replaceable } from './replaceable.ts';
 import type { RoleMachine } from './role.ts';
 import { createSiteClient, nodeRemoved, type SiteClient } from './site/index.ts';
 import { createStuckCheck } from './stuck-flower.ts';
+import { formerSessionEnded, heldBack } from './supernode-session.ts';
 import { type WatchedNode, watchNode } from './supernode-watch.ts';
 import { type FlowerSetting, nodeConfigWith, superNodePort, superNodeProcesses } from './supervision/flower.ts';
 import { startFailed } from './supervision/supervisor.ts';
@@ -37,8 +39,6 @@ const toleratedRestarts = 3;
 const onlinePauseMs = 500;
 /** Flower that was started again and is refused ends sooner. */
 const steadyMs = 20_000;
-/** Flower takes a node for gone after two heartbeats of 30 s. */
-const sessionMs = 90_000;
 
 /** The SuperNode's part of the agent: what its boot steps bring about. */
 export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
@@ -52,8 +52,6 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   /** The SuperLink that was found is gone: its successor may be elsewhere. */
   #lost = false;
   #knownCa: string | undefined;
-  /** The last loss of Flower of which it was said that its key will be refused for a while. */
-  #saidRefused: number | 'boot' | undefined;
   readonly #stuck: ReturnType<typeof createStuckCheck>;
   readonly #ended = new AbortController();
 
@@ -138,18 +136,22 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
       nodeConfig: nodeConfigWith(settings.FL_NODE_CONFIG, keys, this.enrolment.partition),
     });
     if (!supervisor.state(flowerProcess)) await assertPortFree(superNodePort(this.#flower.loopback), flowerProcess);
-    if (await this.#wasCutOff()) this.#sayRefused('boot');
+    // Before this life's mark is made. Without TLS Flower makes a key at each start: no session is in its way.
+    const mayStart = trust && this.#formerSessionEnded();
     await writeFileAtomic(this.#sessionFile, '', { mode: 0o600 });
-    await supervisor.ensure(specs, signal);
+    await supervisor.ensure(
+      specs.map(spec => (spec.name === flowerProcess ? { ...spec, mayStart } : spec)),
+      signal,
+    );
   }
 
   /** Step: the SuperLink sees this node. */
   async waitOnline(signal: AbortSignal): Promise<void> {
     const before = this.restarts;
-    while (!(await this.askState(this.#phase, null)).online) {
+    // While Flower does not run it is the one before that the SuperLink lists.
+    while (!(await this.askState(this.#phase, this.#held?.message ?? null)).online || this.#phase === 'starting') {
       const state = this.guest.supervisor.state(flowerProcess);
-      this.#sayRefusedWhenKilled();
-      if (state && !state.running && this.restarts - before >= toleratedRestarts) {
+      if (state && !state.running && !state.held && this.restarts - before >= toleratedRestarts) {
         throw failure('node_not_online', startFailed(flowerProcess, state).message);
       }
       await sleep(this.guest.clock, onlinePauseMs, signal);
@@ -213,16 +215,20 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   flowerTrouble(): OneFlowerError | undefined {
     const state = this.guest.supervisor.state(flowerProcess);
     if (!state) return undefined;
-    this.#sayRefusedWhenKilled();
+    if (this.#held) return this.#held;
     const isYoung = state.restarts > 0 && this.guest.clock.now() - state.startedAt < steadyMs;
     return state.running && !isYoung ? undefined : startFailed(flowerProcess, state);
   }
 
   /** Tells the SuperLink how this node is, and hears whether it is online. */
   async askState(phase: 'starting' | 'running' | 'failed', error: string | null): Promise<StateResponse> {
+    return this.#stuck(this.#tell(phase, error));
+  }
+
+  async #tell(phase: 'starting' | 'running' | 'failed', error: string | null): Promise<StateResponse> {
     const site = this.#site.value;
     if (!site) throw failure('superlink_unreachable', `There is no connection to ${formatHostPort(this.gateAddress)}.`);
-    return this.#stuck(site.state(this.enrolment.nodeToken, { phase, restarts: this.restarts, error }));
+    return site.state(this.enrolment.nodeToken, { phase, restarts: this.restarts, error });
   }
 
   async #restartFlower(): Promise<void> {
@@ -275,26 +281,20 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
     return join(this.guest.layout.state, 'session');
   }
 
-  #sayRefusedWhenKilled(): void {
-    const { supervisor, clock } = this.guest;
-    const killedAt = supervisor.state(flowerProcess)?.killedAt;
-    if (killedAt !== undefined && clock.now() - killedAt < sessionMs) this.#sayRefused(killedAt);
+  /** Why Flower is held back, if it is. */
+  get #held(): OneFlowerError | undefined {
+    return this.guest.supervisor.state(flowerProcess)?.held ? heldBack() : undefined;
   }
 
-  /** Whether the session of an earlier life was not ended. What was left of it and could be ended now has said so. */
-  async #wasCutOff(): Promise<boolean> {
-    if (this.guest.supervisor.state(flowerProcess) || this.guest.leftovers > 0) return false;
-    return readFile(this.#sessionFile, 'utf8').then(
-      () => true,
-      () => false,
-    );
-  }
-
-  #sayRefused(incident: number | 'boot'): void {
-    if (this.#saidRefused === incident) return;
-    this.#saidRefused = incident;
-    this.guest.log.warning(
-      'Flower was killed on this node: the SuperLink refuses its key until the old session has timed out, about a minute. Trying until then.',
-    );
+  #formerSessionEnded(): (signal: AbortSignal) => Promise<void> {
+    const { supervisor, clock, log } = this.guest;
+    const state = supervisor.state(flowerProcess);
+    return formerSessionEnded({
+      ...{ clock, log },
+      // One that runs is ended in order where another is to take its place.
+      wasCutOff: state ? !state.running : existsSync(this.#sessionFile),
+      restarts: () => this.restarts,
+      ask: () => this.#tell('starting', this.#held?.message ?? null),
+    });
   }
 }

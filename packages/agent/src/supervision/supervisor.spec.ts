@@ -62,7 +62,6 @@ describe('supervisor', () => {
       process.kill(killed(), 'SIGKILL');
       await expect.poll(() => count('process_ended')).toBe(start);
       expect(events.at(-1)?.[1].restart_in_seconds).toBe(1);
-      expect(supervisor.state('flower-test')?.killedAt).toBe(clock.now());
       await clock.advance(1000);
     }
     const state = supervisor.state('flower-test');
@@ -126,6 +125,48 @@ describe('supervisor', () => {
     expect(count('process_ended')).toBe(1);
     await clock.advance(1000);
     expect(supervisor.state('flower-test')).toMatchObject({ running: false, restarts: 1 });
+  });
+
+  it('holds a process back before each start until it may, while the others run', async () => {
+    const { clock, supervisor, count } = await world();
+    const allowed: (() => void)[] = [];
+    const mayStart = () => new Promise<void>(resolve => allowed.push(resolve));
+    await supervisor.ensure([{ ...script('process.exit(1)', 'flower-held'), mayStart }, script(runs)]);
+    expect(supervisor.state('flower-held')).toMatchObject({ running: false, held: true, restarts: 0 });
+    expect(count('process_started')).toBe(1);
+    allowed[0]?.();
+    await expect.poll(() => count('process_ended')).toBe(1);
+    await clock.advance(1000);
+    expect(supervisor.state('flower-held')).toMatchObject({ running: false, held: true, restarts: 1 });
+    await expect(
+      supervisor.ensure([{ ...script('process.exit(1)', 'flower-held'), mayStart }, script(runs)]),
+    ).resolves.toBe(false);
+    allowed[1]?.();
+    await expect.poll(() => count('process_ended')).toBe(2);
+    expect(allowed).toHaveLength(2);
+  });
+
+  it('never starts a process that was held back when it was told to end', async () => {
+    const { supervisor, count, lines } = await world();
+    let given: AbortSignal | undefined;
+    const mayStart = (signal: AbortSignal) =>
+      new Promise<void>((_, reject) => {
+        given = signal;
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+    await supervisor.ensure([{ ...script(runs), mayStart }]);
+    await supervisor.stop();
+    expect(given?.aborted).toBe(true);
+    expect(supervisor.state('flower-test')).toBeUndefined();
+    expect(count('process_started')).toBe(0);
+    expect(lines).toEqual([]);
+  });
+
+  it('starts a process all the same when whether it may cannot be said', async () => {
+    const { supervisor, count, lines } = await world();
+    await supervisor.ensure([{ ...script(runs), mayStart: () => Promise.reject(new Error('nobody knows')) }]);
+    await expect.poll(() => count('process_started')).toBe(1);
+    expect(lines.some(line => line.includes('nobody knows'))).toBe(true);
   });
 
   it('passes nothing of its own environment on', async () => {

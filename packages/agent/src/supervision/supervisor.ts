@@ -17,16 +17,21 @@ export interface ProcessSpec {
   env: Record<string, string>;
   /** Flower's user, where the agent is root. */
   owner?: { uid: number; gid: number } | undefined;
+  /**
+   * Waited for before each start. The signal is aborted when the process is not wanted any more; whatever else this
+   * rejects with is logged, and the process started.
+   */
+  mayStart?: ((signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 export interface ProcessState {
   running: boolean;
+  /** Whether `mayStart` holds it back. */
+  held: boolean;
   /** Starts after the first. */
   restarts: number;
   /** When the process that runs now was started. */
   startedAt: number;
-  /** When it was last ended by a signal that the agent did not send. */
-  killedAt: number | undefined;
   /** The signal by which it ended last, unless it ended by itself. */
   killedBy: string | undefined;
   lastLines: string[];
@@ -34,7 +39,8 @@ export interface ProcessState {
 
 export interface Supervisor {
   /**
-   * Makes exactly these processes run; all are started anew when anything differs. True when they were.
+   * Makes exactly these processes run; all are started anew when anything differs. True when they were. Does not wait
+   * for `mayStart`.
    *
    * @throws the signal's reason when it is aborted: nothing is started then.
    */
@@ -68,7 +74,8 @@ interface Supervised {
   state: ProcessState;
   pauseMs: number;
   timer: Timer | undefined;
-  wanted: boolean;
+  /** Aborted when it is not wanted any more. */
+  unwanted: AbortController;
 }
 
 /** Runs processes and starts them again whenever they end, whatever the exit code: Flower's says little. */
@@ -84,6 +91,25 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   }
 
   function start(entry: Supervised): void {
+    const { mayStart } = entry.spec;
+    if (mayStart) void startWhen(mayStart, entry);
+    else startNow(entry);
+  }
+
+  async function startWhen(mayStart: NonNullable<ProcessSpec['mayStart']>, entry: Supervised): Promise<void> {
+    const { spec, state } = entry;
+    const { signal } = entry.unwanted;
+    state.held = true;
+    try {
+      await mayStart(signal);
+    } catch (error) {
+      if (!signal.aborted) options.log.warning(`${spec.name} is started all the same: ${messageOf(error)}`);
+    }
+    state.held = false;
+    if (!signal.aborted) startNow(entry);
+  }
+
+  function startNow(entry: Supervised): void {
     const { state } = entry;
     Object.assign(state, { running: true, startedAt: options.clock.now() });
     try {
@@ -123,9 +149,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     const { spec, state } = entry;
     entry.child = undefined;
     state.running = false;
-    if (!entry.wanted) return;
+    if (entry.unwanted.signal.aborted) return;
     state.killedBy = signal ?? undefined;
-    if (signal !== null) state.killedAt = options.clock.now();
     const lived = options.clock.now() - state.startedAt;
     entry.pauseMs = lived >= longLifeMs ? firstPauseMs : Math.min(longestPauseMs, entry.pauseMs * 2 || firstPauseMs);
     options.emit('process_ended', {
@@ -160,7 +185,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   async function end(entries: Supervised[]): Promise<void> {
     for (const entry of entries) {
-      entry.wanted = false;
+      entry.unwanted.abort(new Error(`${entry.spec.name} is to end`));
       entry.timer?.cancel();
       all.delete(entry.spec.name);
     }
@@ -199,10 +224,10 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
 function supervised(spec: ProcessSpec): Supervised {
   const state = {
-    ...{ running: false, restarts: 0, startedAt: 0, killedAt: undefined, killedBy: undefined },
+    ...{ running: false, held: false, restarts: 0, startedAt: 0, killedBy: undefined },
     lastLines: [],
   };
-  return { spec, child: undefined, state, pauseMs: 0, timer: undefined, wanted: true };
+  return { spec, child: undefined, state, pauseMs: 0, timer: undefined, unwanted: new AbortController() };
 }
 
 /** The error of a process that does not stay: by whom it was ended, or what it said last. */

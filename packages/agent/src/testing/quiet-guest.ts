@@ -17,7 +17,7 @@ export async function quietGuest() {
   const events = await createEventHub({ file: join(layout.state, 'events.jsonl'), clock, log });
   const supervisor = createSupervisor({ clock, log, emit: events.emit, guest: layout.root, graceMs: 0 });
   const options = { root: layout.root, context: '/', address: undefined, software: '/', flowerUser: 'nobody' };
-  const surroundings = { options, layout, clock, log, events, supervisor, owner: undefined, leftovers: 0 };
+  const surroundings = { options, layout, clock, log, events, supervisor, owner: undefined };
   const guest = new Guest({ ...surroundings, readJournal: () => Promise.resolve() });
   return { clock, lines, guest };
 }
