@@ -1,4 +1,6 @@
 import math
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +129,39 @@ def test_a_folder_can_be_the_base(tmp_path: Path) -> None:
     assert Base(again, load_base("tiny", 3).tokenizer).fingerprint() == load_base("tiny", 3).fingerprint()
 
 
+@pytest.fixture(scope="module")
+def flower_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for Flower, in which SmolLM2 is unpacked once for all tests here."""
+    home = tmp_path_factory.mktemp("flwr")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLWR_HOME", str(home))
+        yield home
+    shutil.rmtree(home)
+
+
+def test_smollm2_is_unpacked_once_and_is_the_same_from_the_disk(flower_home: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    fresh = load_base(SMOLLM2, 1)
+    (kept,) = (flower_home / "unpacked-models").glob("smollm2-135m-*")
+    made = (kept / "model.safetensors").stat()
+    again = load_base(SMOLLM2, 1)
+    assert (kept / "model.safetensors").stat().st_mtime_ns == made.st_mtime_ns
+    assert again.fingerprint() == fresh.fingerprint()
+    expected, weights = fresh.model.state_dict(), again.model.state_dict()
+    assert list(weights) == list(expected)
+    assert all(torch.equal(weights[name], value) for name, value in expected.items())
+    assert (again.tokenizer.end, again.tokenizer.pad) == (fresh.tokenizer.end, fresh.tokenizer.pad)
+    for one in read_node_instructions({"partition-id": 0, "num-partitions": 1}, {}, bundled=True).train:
+        assert again.tokenizer.prompt(one.instruction) == fresh.tokenizer.prompt(one.instruction)
+        assert again.tokenizer.plain(one.response) == fresh.tokenizer.plain(one.response)
+
+    assert main(["--model", SMOLLM2, "--output", str(tmp_path)]) == 0
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    assert Base(plain, again.tokenizer).fingerprint() == fresh.fingerprint()
+
+
+@pytest.mark.usefixtures("flower_home")
 def test_smollm2_out_of_its_package_learns_by_adapters() -> None:
     plan = Plan.of_run({"framework": "pytorch", "local-steps": 3, "batch-size": 2})
     base = load_base(SMOLLM2, plan.seed)

