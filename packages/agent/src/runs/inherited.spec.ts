@@ -51,6 +51,14 @@ describe('a new VM with the disk of an earlier one', () => {
     expect(lines.join('\n')).toMatch(words);
   });
 
+  it('has an operator begin with the checkpoints of its runs, also of those that are done', async () => {
+    const { keeper } = await moved();
+    await expect(keeper.checkpoint('42', undefined)).resolves.toMatchObject({ runId: '42', round: 3 });
+    await expect(keeper.checkpoint('41', 1)).resolves.toMatchObject({ runId: '41', round: 1 });
+    await expect(keeper.checkpoint('41', 2)).rejects.toMatchObject({ code: 'checkpoint-unknown' });
+    await expect(keeper.checkpoint('40', undefined)).rejects.toMatchObject({ code: 'run-unknown' });
+  });
+
   it('starts fresh where there is nothing', async () => {
     const { lines, outside } = await training();
     expect(outside.handedOver).toMatchObject([{ from: '' }]);

@@ -3,7 +3,6 @@ import {
   type Clock,
   type EventData,
   messageOf,
-  OneFlowerError,
   type RunHistory,
   type RunSummary,
   type Settings,
@@ -18,6 +17,7 @@ import { FinalModels } from './final-models.ts';
 import { RunHistories } from './history.ts';
 import { mostRuns, RunLedger } from './ledger.ts';
 import { applyEvent, runOf } from './progress.ts';
+import { unknownRun } from './refusals.ts';
 import { Resumption } from './resumption.ts';
 import { beginAt, neededUploads, type RunRecord, type RunSource, summaryOf, superseded } from './store.ts';
 import { UnheardOf } from './unheard-of.ts';
@@ -154,16 +154,16 @@ export class RunKeeper {
 
   /** What a run can be resumed from. @throws OneFlowerError `run-unknown` */
   async checkpoints(runId: string): Promise<Checkpoint[]> {
-    return this.#resumption.checkpointsOf(this.#known(runId));
+    return this.#resumption.checkpointsOf(this.#known(runId).runId);
   }
 
   /**
-   * A sound checkpoint of a run, the last one unless a round is named.
+   * A sound checkpoint of a run, the last one unless a round is named. It may be a run of an earlier VM.
    *
    * @throws OneFlowerError `run-unknown`, `checkpoint-unknown`, `checkpoint-damaged`
    */
   async checkpoint(runId: string, round: number | undefined): Promise<Checkpoint> {
-    return this.#resumption.choose(this.#known(runId), round);
+    return this.#resumption.choose(runId, round);
   }
 
   /** Settings and rounds of a run and of those that it continues. @throws OneFlowerError `run-unknown` */
@@ -291,6 +291,6 @@ export class RunKeeper {
   #known(runId: string): RunRecord {
     const record = this.#ledger.find(runId);
     if (record) return record;
-    throw new OneFlowerError({ code: 'run-unknown', message: `There is no run ${runId}.`, fault: 'user' });
+    throw unknownRun(runId);
   }
 }

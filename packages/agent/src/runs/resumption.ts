@@ -1,10 +1,11 @@
-import { type Clock, isOneFlowerError, messageOf, OneFlowerError } from '@oneflower/contract';
+import { type Clock, isOneFlowerError, messageOf } from '@oneflower/contract';
 import type { FlowerRun } from '../flower-control/types.ts';
 import type { EventHub } from '../journal/event-hub.ts';
 import type { Log } from '../log/log.ts';
 import { type Checkpoint, readCheckpoints, verifyCheckpoint } from './checkpoints.ts';
 import { continuedWords, stalledAfter } from './endings.ts';
 import type { RunLedger } from './ledger.ts';
+import { assertResumable, notDropped, notResumable, unknownCheckpoint, unknownRun } from './refusals.ts';
 import { beginAt, type RunRecord, type RunSource } from './store.ts';
 
 export interface ResumptionParts {
@@ -52,7 +53,7 @@ export class Resumption {
     if (record?.resume !== 'due' || clock.now() < this.#nextTry) return;
     if (onlineNodes() < this.#leastNodes(record)) return;
     try {
-      await this.#resume(record, await this.#lastGood(record));
+      await this.#resume(record, await this.#lastGood(record.runId));
       this.#refusal = undefined;
     } catch (error) {
       const words = isOneFlowerError(error) ? error.explain() : messageOf(error);
@@ -73,8 +74,8 @@ export class Resumption {
   async byHand(record: RunRecord, round: number | undefined): Promise<RunRecord> {
     assertResumable(record, round);
     if (this.#ledger.runs.some(({ resume }) => resume === 'submitting'))
-      throw notResumable(record, 'another one is just being resumed, so try again in a few seconds');
-    const checkpoint = round === undefined ? await this.#lastGood(record) : await this.#find(record, round);
+      throw notResumable(record, 'another one is just being resumed', 'Try again in a few seconds.');
+    const checkpoint = round === undefined ? await this.#lastGood(record.runId) : await this.#find(record.runId, round);
     // Whoever looks after it has seen to what stalled it.
     record.stalled = 0;
     record.resumeByHand = true;
@@ -88,25 +89,26 @@ export class Resumption {
   }
 
   /**
-   * A sound checkpoint of a run, the last one unless a round is named.
+   * A sound checkpoint of a run, the last one unless a round is named. Of a run of an earlier VM the disk has them.
    *
-   * @throws OneFlowerError `checkpoint-unknown`, `checkpoint-damaged`
+   * @throws OneFlowerError `run-unknown`, `checkpoint-unknown`, `checkpoint-damaged`
    */
-  async choose(record: RunRecord, round: number | undefined): Promise<Checkpoint> {
-    if (round !== undefined) return this.#find(record, round);
-    const checkpoint = await this.#lastGood(record);
-    if (!checkpoint) throw unknownCheckpoint(record.runId, undefined, []);
+  async choose(runId: string, round: number | undefined): Promise<Checkpoint> {
+    if (!this.#ledger.find(runId) && (await this.checkpointsOf(runId)).length === 0) throw unknownRun(runId);
+    if (round !== undefined) return this.#find(runId, round);
+    const checkpoint = await this.#lastGood(runId);
+    if (!checkpoint) throw unknownCheckpoint(runId, undefined, []);
     return checkpoint;
   }
 
   /** All checkpoints that belong to a run, first round first. Of a round that several have, that of the latest run. */
-  async checkpointsOf(record: RunRecord): Promise<Checkpoint[]> {
+  async checkpointsOf(runId: string): Promise<Checkpoint[]> {
     const folder = this.#parts.checkpoints();
     if (folder === undefined) return [];
     const rounds = new Map<number, Checkpoint>();
     let most = Number.POSITIVE_INFINITY;
-    for (const [runId, resumedFrom] of this.#places(record)) {
-      for (const checkpoint of await readCheckpoints(folder, runId)) {
+    for (const [place, resumedFrom] of this.#places(runId)) {
+      for (const checkpoint of await readCheckpoints(folder, place)) {
         if (checkpoint.round <= most && !rounds.has(checkpoint.round)) rounds.set(checkpoint.round, checkpoint);
       }
       // Of a run that was gone back in, what came after that round belongs to another training.
@@ -128,11 +130,11 @@ export class Resumption {
     else await this.#ledger.save();
   }
 
-  async #find(record: RunRecord, round: number): Promise<Checkpoint> {
-    const all = await this.checkpointsOf(record);
+  async #find(runId: string, round: number): Promise<Checkpoint> {
+    const all = await this.checkpointsOf(runId);
     const found = all.find(checkpoint => checkpoint.round === round);
     const folder = this.#parts.checkpoints();
-    if (!found || folder === undefined) throw unknownCheckpoint(record.runId, round, all);
+    if (!found || folder === undefined) throw unknownCheckpoint(runId, round, all);
     await verifyCheckpoint(folder, found);
     return found;
   }
@@ -147,7 +149,7 @@ export class Resumption {
 
   async #resume(record: RunRecord, checkpoint: Checkpoint | undefined): Promise<RunRecord> {
     const { source } = record;
-    if (source === null) throw notResumable(record, 'it was not submitted through OneFlower');
+    if (source === null) throw notResumable(record, 'it was not submitted through OneFlower', submitInstead(record));
     if (!checkpoint && record.checkpoint !== null) this.#parts.log.warning(noneLeft(record));
     const { state } = this.#ledger;
     record.resume = 'submitting';
@@ -201,10 +203,10 @@ export class Resumption {
     this.#parts.events.emit('run_ended', { run_id: runId, status, details, rounds_done: roundsDone });
   }
 
-  async #lastGood(record: RunRecord): Promise<Checkpoint | undefined> {
+  async #lastGood(runId: string): Promise<Checkpoint | undefined> {
     const folder = this.#parts.checkpoints();
     if (folder === undefined) return undefined;
-    for (const checkpoint of (await this.checkpointsOf(record)).toReversed()) {
+    for (const checkpoint of (await this.checkpointsOf(runId)).toReversed()) {
       try {
         await verifyCheckpoint(folder, checkpoint);
         return checkpoint;
@@ -216,9 +218,11 @@ export class Resumption {
   }
 
   /** Runs whose folders hold a run's checkpoints, each with the round that it began with. */
-  #places(record: RunRecord): [string, number | null][] {
+  #places(runId: string): [string, number | null][] {
+    const record = this.#ledger.find(runId);
+    if (!record) return [[runId, null]];
     const chain = this.#ledger.chain(record);
-    const places = chain.map(({ runId, resumedFrom }): [string, number | null] => [runId, resumedFrom]);
+    const places = chain.map((run): [string, number | null] => [run.runId, run.resumedFrom]);
     // A run of an earlier VM is known by its checkpoints only.
     const before = chain.at(-1)?.continues;
     return before ? [...places, [before, null]] : places;
@@ -230,46 +234,6 @@ function noneLeft({ runId, checkpoint }: RunRecord): string {
   return `Run ${runId} had a checkpoint of round ${checkpoint}, and none that is sound is found now: it starts over. See whether the disk of FL_CHECKPOINT_PATH is mounted, and FL_CHECKPOINT_ENABLED still YES.`;
 }
 
-function assertResumable(record: RunRecord, round: number | undefined): void {
-  if (record.endedAt === null) throw notResumable(record, 'it has not ended');
-  if (record.resume !== 'none') throw notResumable(record, 'it is about to go on by itself');
-  if (record.source?.resumable === 'undeclared')
-    throw notResumable(record, 'its app does not declare resume-from under [tool.flwr.app.config]');
-  if (round !== undefined) return;
-  if (record.continuedBy !== null) throw notResumable(record, `run ${record.continuedBy} goes on in its place`);
-  if (record.status === 'completed') throw notResumable(record, 'it has done all of its rounds');
-}
-
-function notResumable({ runId }: RunRecord, why: string): OneFlowerError {
-  return new OneFlowerError({
-    code: 'run-not-resumable',
-    message: `Run ${runId} is not resumed: ${why}.`,
-    remedy: `Begin another run with its model by oneflower run submit NAME DIRECTORY --from ${runId}.`,
-    fault: 'user',
-  });
-}
-
-function notDropped({ runId, resume }: RunRecord): OneFlowerError {
-  if (resume === 'none')
-    return new OneFlowerError({ code: 'run-ended', message: `Run ${runId} has ended already.`, fault: 'user' });
-  return new OneFlowerError({
-    code: 'run-resuming',
-    message: `Run ${runId} was just handed to Flower again, which has not said yet whether it has it.`,
-    reason: 'Its process is being started again, or has too little CPU.',
-    remedy: 'Look at oneflower run list in half a minute, and stop what is there then.',
-  });
-}
-
-function unknownCheckpoint(runId: string, round: number | undefined, all: readonly Checkpoint[]): OneFlowerError {
-  const rounds = all.map(checkpoint => checkpoint.round);
-  return new OneFlowerError({
-    code: 'checkpoint-unknown',
-    message:
-      round === undefined
-        ? `Run ${runId} has no checkpoint that can be used.`
-        : `Run ${runId} has no checkpoint of round ${round}.`,
-    ...(rounds.length > 0 ? { reason: `There are those of the rounds ${rounds.join(', ')}.` } : {}),
-    remedy: 'See oneflower run checkpoints.',
-    fault: 'user',
-  });
+function submitInstead({ runId }: RunRecord): string {
+  return `Begin another run with its model by oneflower run submit NAME DIRECTORY --from ${runId}.`;
 }

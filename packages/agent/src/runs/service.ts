@@ -18,6 +18,7 @@ import { checkpointSummary, dropCheckpoints } from './checkpoints.ts';
 import { RunKeeper } from './keeper.ts';
 import { RunLogBook } from './logs.ts';
 import { ModelFiles, removeLeftExports } from './model-files.ts';
+import { unknownRun } from './refusals.ts';
 import type { RunSource } from './store.ts';
 import { copyApp, submitRun } from './submit.ts';
 import { assertTakesCheckpoint, Uploads } from './uploads.ts';
@@ -86,8 +87,8 @@ export class RunService {
     for (const pair of runConfig) assertPair(pair);
     const checkpoint = choice && (await this.keeper.checkpoint(choice.runId, choice.round));
     return this.#uploads.take(archive, async (upload, app) => {
-      if (checkpoint) assertTakesCheckpoint(app);
       const source = sourceOf(app, upload, runConfig);
+      if (checkpoint) assertTakesCheckpoint(app, source, checkpoint);
       const from = checkpoint ? `${checkpoint.runId}/${checkpoint.file}` : '';
       return this.keeper.inTurn(async () => {
         const runId = await submitSource(this.#parts, this.#uploads, app.name, source, from);
@@ -134,7 +135,7 @@ export class RunService {
   #known(runId: string): RunSummary {
     const run = this.keeper.find(runId);
     if (run) return run;
-    throw new OneFlowerError({ code: 'run-unknown', message: `There is no run ${runId}.`, fault: 'user' });
+    throw unknownRun(runId);
   }
 }
 

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { type Layout, layoutOf } from '../layout.ts';
 import { keptLog } from '../testing/log.ts';
 import { temporaryFolder } from '../testing/temporary.ts';
+import { type AppDeclaration, sourceOf } from './app.ts';
 import { assertTakesCheckpoint, Uploads } from './uploads.ts';
 
 async function uploads(): Promise<{ layout: Layout; all: Uploads; left(): Promise<string[]> }> {
@@ -54,10 +55,28 @@ describe('an uploaded app', () => {
     expect(await left()).toHaveLength(3);
   });
 
-  it('takes a checkpoint only where it declares the key', () => {
-    expect(() => assertTakesCheckpoint({ name: 'mine', config: { 'resume-from': '' } })).not.toThrow();
-    expect(() => assertTakesCheckpoint({ name: 'mine', config: {} })).toThrow(
+  it('takes a checkpoint only where it declares the key and has rounds left', () => {
+    const config = { 'resume-from': '', 'num-server-rounds': 3 };
+    const takes = (declared: AppDeclaration['config'], rounds: unknown, round: number) => () =>
+      assertTakesCheckpoint(
+        { name: 'mine', config: declared },
+        sourceOf(
+          { name: 'mine', config: declared },
+          'upload',
+          rounds === undefined ? [] : [`num-server-rounds=${rounds}`],
+        ),
+        { runId: '7', round },
+      );
+    expect(takes(config, undefined, 2)).not.toThrow();
+    expect(takes(config, 13, 12)).not.toThrow();
+    expect(takes({ 'resume-from': '' }, undefined, 12)).not.toThrow();
+    expect(takes({}, undefined, 2)).toThrow(
       expect.objectContaining({ code: 'run-config-refused', remedy: expect.stringContaining('resume-from = ""') }),
     );
+    for (const rounds of [undefined, 12]) {
+      expect(takes(config, rounds, 12)).toThrow(
+        expect.objectContaining({ code: 'run-config-refused', remedy: expect.stringContaining('N above 12') }),
+      );
+    }
   });
 });

@@ -7,6 +7,8 @@ import { type FileOwner, removeHandedOver } from '../files.ts';
 import type { Layout } from '../layout.ts';
 import type { Log } from '../log/log.ts';
 import { type AppDeclaration, readApp } from './app.ts';
+import type { Checkpoint } from './checkpoints.ts';
+import type { RunSource } from './store.ts';
 import { chownAll } from './submit.ts';
 import { unpackArchive } from './unpack.ts';
 
@@ -67,14 +69,30 @@ export class Uploads {
   }
 }
 
-/** @throws OneFlowerError `run-config-refused` for an app that cannot be told of a checkpoint. */
-export function assertTakesCheckpoint({ name, config }: AppDeclaration): void {
-  if (Object.hasOwn(config, resumeKey)) return;
+const roundsKey = 'num-server-rounds';
+
+/** @throws OneFlowerError `run-config-refused` for an app that cannot be told of a checkpoint, or has no round to do after it. */
+export function assertTakesCheckpoint(
+  { name, config }: AppDeclaration,
+  { settings }: Pick<RunSource, 'settings'>,
+  { runId, round }: Pick<Checkpoint, 'runId' | 'round'>,
+): void {
+  if (!Object.hasOwn(config, resumeKey)) {
+    throw new OneFlowerError({
+      code: 'run-config-refused',
+      message: `The app ${name} cannot begin with a checkpoint: it does not declare ${resumeKey}.`,
+      reason: 'Flower refuses keys of the run configuration that the app does not declare.',
+      remedy: `Add ${resumeKey} = "" under [tool.flwr.app.config] of its pyproject.toml, and train by Federation of oneflower.server.`,
+      fault: 'user',
+    });
+  }
+  const rounds = settings[roundsKey];
+  if (typeof rounds !== 'number' || rounds > round) return;
   throw new OneFlowerError({
     code: 'run-config-refused',
-    message: `The app ${name} cannot begin with a checkpoint: it does not declare ${resumeKey}.`,
-    reason: 'Flower refuses keys of the run configuration that the app does not declare.',
-    remedy: `Add ${resumeKey} = "" under [tool.flwr.app.config] of its pyproject.toml, and train by Federation of oneflower.server.`,
+    message: `No round is left to train: the checkpoint of run ${runId} is of round ${round}, and ${roundsKey} is ${rounds}.`,
+    reason: 'Rounds are counted on from those of the checkpoint.',
+    remedy: `Add -c ${roundsKey}=N with N above ${round}, or begin with an earlier round by --from RUN/ROUND. For its model as it is: oneflower model download --round ${round}.`,
     fault: 'user',
   });
 }

@@ -108,7 +108,10 @@ export class OperatorServer {
   #submit(url: URL, archive: Buffer): RunSummary {
     const query = url.searchParams;
     this.submitted.push({ archive, overrides: query.getAll('run-config'), from: query.get('from') });
-    const run = runSummary({ runId: String(100 + this.runs.length), submittedBy: 'operator', status: 'pending' });
+    const [continues, round] = query.get('from')?.split('/') ?? [];
+    const begins = continues === undefined ? {} : { continues, checkpoint: Number(round) };
+    const runId = String(100 + this.runs.length);
+    const run = runSummary({ runId, submittedBy: 'operator', status: 'pending', ...begins });
     this.runs.push(run);
     return run;
   }

@@ -49,6 +49,10 @@ describe('runs', () => {
     expect(watched.document()).toMatchObject({ run: { runId: '7' } });
 
     expect((await stage.run('run', 'stop')).stdout).toBe('Run 7 is stopped.\n');
+    operator.runs[0] = runSummary({ runId: '7', checkpoint: 4 });
+    expect((await stage.run('run', 'stop')).stdout).toBe(
+      'Run 7 is stopped.\nLet it go on: oneflower run resume sensors 7\n',
+    );
     const ended = await stage.run('run', 'stop', '--run', '6', '--json');
     expect(ended.document()).toMatchObject({ error: { code: 'operator-refused', details: { code: 'run-ended' } } });
     const unknown = await stage.run('run', 'watch', '--run', '66', '--json');
@@ -89,7 +93,11 @@ describe('runs', () => {
   it('begin with a checkpoint of another run', async () => {
     await mkdir(join(stage.home, 'app'));
     await writeFile(join(stage.home, 'app', 'pyproject.toml'), '[project]\nname = "x"\n');
-    expect((await stage.run('run', 'submit', 'sensors', 'app', '--from', '7/6')).code).toBe(0);
+    const submitted = await stage.run('run', 'submit', 'sensors', 'app', '--from', '7/6');
+    expect(submitted.code).toBe(0);
+    expect(submitted.stdout).toMatch(
+      /^Run \d+ is pending\. It begins with round 6 of run 7\.\nNext: oneflower run watch sensors\n$/,
+    );
     expect(stage.operator.submitted[0]?.from).toBe('7/6');
     expect((await stage.run('run', 'submit', 'sensors', 'app', '--from', '../7')).code).toBe(2);
   });

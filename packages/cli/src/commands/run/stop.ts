@@ -11,7 +11,10 @@ export const stop: CommandSpec = {
   examples: ['oneflower run stop', 'oneflower run stop sensors --run 7'],
   async run(input) {
     const { stopRun } = await import('@oneflower/control');
-    const run = await stopRun(await openRuns(input, input.arguments[0]), textOption(input.options, 'run'));
-    return { document: { run }, text: `Run ${run.runId} is ${run.status}.\n` };
+    const runs = await openRuns(input, input.arguments[0]);
+    const run = await stopRun(runs, textOption(input.options, 'run'));
+    const canGoOn = run.status === 'stopped' && run.checkpoint !== null;
+    const next = canGoOn ? `Let it go on: oneflower run resume ${runs.service} ${run.runId}\n` : '';
+    return { document: { run }, text: `Run ${run.runId} is ${run.status}.\n${next}` };
   },
 };

@@ -34,7 +34,9 @@ export const submit: CommandSpec = {
       await from(options),
     );
     if (isSet(options, 'wait')) return watchToEnd(runs, run.runId);
-    return { document: { run }, text: `Run ${run.runId} is ${run.status}.\nNext: oneflower run watch ${name}\n` };
+    const begins = run.continues === null ? '' : ` It begins with round ${run.checkpoint} of run ${run.continues}.`;
+    const next = `Next: oneflower run watch ${name}\n`;
+    return { document: { run }, text: `Run ${run.runId} is ${run.status}.${begins}\n${next}` };
   },
 };
 
