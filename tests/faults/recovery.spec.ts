@@ -6,6 +6,7 @@ import { listen } from '../support/network.ts';
 import { findProcess } from '../support/processes.ts';
 import { until } from '../support/until.ts';
 
+const trainingApp = join(import.meta.dirname, '..', 'support', 'misbehaving-app');
 const long = 240_000;
 const patient = { timeout: 150_000, interval: 1000 };
 
@@ -100,6 +101,26 @@ describe('a service', () => {
     await recovered();
     expect(cloud.log(first).match(/refuses its key/g)).toHaveLength(1);
     await trains();
+  });
+
+  it('ends a round without a node that was killed in it, long before its time limit, and has it in the next', {
+    timeout: long,
+  }, async () => {
+    const config = { 'num-server-rounds': 2, 'round-timeout': 1000, 'round-seconds': 5, 'min-available-clients': 2 };
+    const overrides = Object.entries(config).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
+    const training = cloud.begin('run', 'submit', 'victim', trainingApp, ...overrides, '--wait');
+    await pidOf(nodes[0], 'flwr-clientapp');
+    process.kill(await pidOf(nodes[0], 'flower-supernode'), 'SIGKILL');
+    const { code, stderr } = await training.ended;
+    expect(code, stderr).toBe(0);
+    const text = readFileSync(join(cloud.root(superLink), 'var/lib/oneflower/events.jsonl'), 'utf8');
+    const told = text.split('\n').filter(line => /"event":"(client_failure|round_end)"/.test(line));
+    expect(told.map(line => JSON.parse(line))).toMatchObject([
+      { event: 'client_failure', data: { round: 1, error: expect.stringContaining('Node Unavailable') } },
+      { event: 'round_end', data: { round: 1, num_clients_responded: 1, num_clients_failed: 1 } },
+      { event: 'round_end', data: { round: 2, num_clients_responded: 2, num_clients_failed: 0 } },
+    ]);
+    await recovered();
   });
 
   it('says which port is taken when its SuperLink comes back, and recovers when it is free', {
