@@ -41,7 +41,16 @@ describe('a run that an operator resumes', () => {
     });
     await all.keeper.resume('101', undefined);
     await expect(all.keeper.resume('102', undefined)).rejects.toThrow('it has not ended');
-    await expect(all.keeper.resume('101', undefined)).rejects.toThrow('run 102 goes on in its place');
+    await expect(all.keeper.resume('101', undefined)).rejects.toMatchObject({
+      message: expect.stringContaining('run 102 goes on in its place'),
+      remedy: expect.stringContaining('--checkpoint ROUND'),
+    });
+    all.outside.runs = [flowerRun({ runId: '102', status: 'finished', subStatus: 'completed' })];
+    await all.keeper.tick();
+    await expect(all.keeper.resume('102', undefined)).rejects.toMatchObject({
+      message: expect.stringContaining('it has done all of its rounds'),
+      remedy: expect.stringContaining('--from 102'),
+    });
   });
 
   it('is not tried again by itself when Flower refuses it', async () => {

@@ -14,11 +14,18 @@ export const submit: CommandSpec = {
   ],
   options: [
     { flags: '-c, --run-config <KEY=VALUE>', help: "overrides a value of the app's run config", repeated: true },
-    { flags: '--from <RUN[/ROUND]>', help: 'begin with the last checkpoint of a run, or with that of a round' },
+    {
+      flags: '--from <RUN[/ROUND]>',
+      help: 'begin with the last checkpoint of a run, or with that of a round; rounds count on from there',
+    },
     { flags: '-w, --wait', help: 'follow the run until it has ended' },
   ],
   cloud: true,
-  examples: ['oneflower run submit sensors ./my-app', 'oneflower run submit sensors . -c num-server-rounds=5 --wait'],
+  examples: [
+    'oneflower run submit sensors ./my-app',
+    'oneflower run submit sensors . -c num-server-rounds=5 --wait',
+    'oneflower run submit sensors . --from 7/10 -c num-server-rounds=15',
+  ],
   async run(input) {
     const { submitRun } = await import('@oneflower/control');
     const {
