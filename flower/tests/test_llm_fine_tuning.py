@@ -2,17 +2,20 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from flwr.app import ConfigRecord, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from llm_fine_tuning.base import BaseModelError, ByteTokenizer, load_base
 from llm_fine_tuning.exchange import BaseFacts, ExchangeError, agree, read_config, start_answer
 from llm_fine_tuning.instructions import BUNDLED_FILE, MAX_PROBLEMS, Instruction, read_folder, read_node_instructions
 from llm_fine_tuning.plan import LEARNING_RATE, Plan
+from llm_fine_tuning.stacking import stack_layers, unstack_layers
 from llm_fine_tuning.training import example_of
 from oneflower.errors import TrainingFailedError
 from oneflower.rows import DataRefusedError
@@ -143,6 +146,36 @@ def test_nodes_agree_and_start_from_the_adapters_of_most() -> None:
     base, start = agree({node: start_answer(BASE, own if node == 1 else shared) for node in (3, 2, 1)})
     assert base == BASE
     assert start["a"].numpy().tolist() == [1, 1]
+
+
+def test_what_all_layers_have_alike_travels_as_one_array() -> None:
+    layers = {f"model.layers.{n}.q.experts.1.lora_A": np.full((2, 3), n, np.float32) for n in range(12)}
+    stacked = stack_layers({**layers, "head.lora_A": np.zeros(1)})
+    assert {name: array.shape for name, array in stacked.items()} == {
+        "model.layers.*.q.experts.1.lora_A": (12, 2, 3),
+        "head.lora_A": (1,),
+    }
+    assert stacked["model.layers.*.q.experts.1.lora_A"][11, 0, 0] == 11
+    again = stack_layers(stacked)
+    assert all(again[name] is array for name, array in stacked.items())
+    apart = unstack_layers(stacked)
+    assert set(apart) == {*layers, "head.lora_A"}
+    for name, array in layers.items():
+        np.testing.assert_array_equal(apart[name], array)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"a.0.b": np.zeros(2), "a.1.b": np.zeros(3)},
+        {"a.0.b": np.zeros(2), "a.1.b": np.zeros(2, np.float32)},
+        {"a.0.b": np.zeros(2), "a.2.b": np.zeros(2)},
+        {"a.00.b": np.zeros(2)},
+    ],
+)
+def test_layers_that_differ_travel_by_themselves(arrays: dict[str, NDArray[Any]]) -> None:
+    assert stack_layers(arrays) == arrays
+    assert unstack_layers(arrays) == arrays
 
 
 def test_nodes_with_other_bases_are_refused_by_server_and_node() -> None:

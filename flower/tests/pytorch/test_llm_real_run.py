@@ -51,7 +51,7 @@ def test_two_nodes_fine_tune_and_the_adapters_are_kept(tmp_path: Path) -> None:
         ("folder", 12),
     ]
     assert len(events_of(federation, "node_device")) == 2
-    assert len(arrays) == 28
+    assert len(arrays) == 2 * 7
     assert all(".lora_" in name for name in arrays)
 
 
@@ -83,11 +83,12 @@ def test_two_nodes_fine_tune_the_default_model(tmp_path: Path) -> None:
     assert (written["details"]["model"], written["details"]["parameters"]) == ("smollm2-135m", 134_515_008)
 
     # The nodes' replies had the names and shapes of these arrays, else they would have been refused.
-    assert len(adapters) == 2 * 7 * 30
+    assert [array.shape[0] for array in adapters.values()] == [30] * 2 * 7
     assert all(".lora_A." in name or ".lora_B." in name for name in adapters)
     assert sum(array.nbytes for array in adapters.values()) < 0.01 * 4 * 134_515_008
     # Each B was 0 at the start.
-    assert all(np.abs(array).max() > 0 for name, array in adapters.items() if ".lora_B." in name)
+    for name, array in adapters.items():
+        assert ".lora_A." in name or np.abs(array).max(axis=(1, 2)).min() > 0
 
     # Both nodes write one folder here: they have unpacked the model once.
     (kept,) = (tmp_path / "flwr" / "unpacked-models").glob("smollm2-135m-*")

