@@ -18,13 +18,12 @@ const started = Date.now();
 const setUp = await setUpTests();
 const { environment, python } = setUp;
 const frameworkTests = full ? await setUpFrameworkTests(setUp) : [];
+const pytest: PythonTests['pytest'] = [python, '-m', 'pytest', ...twoAtOnce];
 const reports = mkdtempSync(join(tmpdir(), 'oneflower-tests-'));
 try {
   say('Static checks');
-  const tallies = [
-    await runChecks(python),
-    await runPytest({ pytest: [python, '-m', 'pytest', ...twoAtOnce], folder: 'tests' }),
-  ];
+  const tallies = [await runChecks(python), await runPytest({ pytest, folder: 'tests' })];
+  if (full) tallies.push(await runPytest({ pytest, folder: 'tests/long' }));
   for (const tests of frameworkTests) tallies.push(await runPytest(tests));
   tallies.push(await runVitest());
   const total = tallies.reduce((sum, tally) => ({

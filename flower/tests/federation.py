@@ -72,6 +72,8 @@ class LocalFederation:
             # Whatever asks for anything outside this machine fails at once: apps run without a network.
             **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"), NOWHERE),
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
+            # As the agent starts Flower: PyTorch's threads that spin would hinder the other node.
+            "OMP_WAIT_POLICY": "PASSIVE",
             "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.1",
             "ONEFLOWER_EVENTS": str(self.events),
             "ONEFLOWER_MODELS": str(self.models),

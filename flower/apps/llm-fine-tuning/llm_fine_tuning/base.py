@@ -115,8 +115,6 @@ def load_base(name: str, seed: int) -> Base:
     # Read by the libraries when they are imported: no network, and no progress bars in logs.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
-    # Threads that spin while they wait take the cores from other nodes on the machine, and training many times as long.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if name == TINY:
         return Base(_tiny(seed), ByteTokenizer())
     if name == SMOLLM2:

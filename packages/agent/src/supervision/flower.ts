@@ -140,6 +140,8 @@ export function flowerEnvironment(setting: FlowerSetting): Record<string, string
     PYTHONUNBUFFERED: '1',
     PYTHONDONTWRITEBYTECODE: '1',
     PYTHONPATH: layout.software.python,
+    // Threads of PyTorch that spin while they wait take the cores from whatever else runs on the machine.
+    OMP_WAIT_POLICY: 'PASSIVE',
     FLWR_HOME: layout.flowerHome,
     FLWR_LOG_LEVEL: settings.FL_LOG_LEVEL,
     FLWR_TELEMETRY_ENABLED: '0',

@@ -8,7 +8,7 @@ import pytest
 from oneflower.local import LocalRun, run_local
 from studies import non_iid, robustness
 
-PAGES = Path(__file__).parents[2] / "docs" / "studies"
+PAGES = Path(__file__).parents[3] / "docs" / "studies"
 # The order of sums differs from one processor to another, and training makes more of it.
 TOLERANCE = 0.03
 FLOOR = 0.85
