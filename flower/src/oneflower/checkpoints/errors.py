@@ -24,6 +24,7 @@ class CheckpointRefusedError(CheckpointError):
     def __init__(self, checkpoint: str, differences: list[str]) -> None:
         super().__init__(
             f"Checkpoint {checkpoint} does not belong to this run: {'; '.join(differences)}. "
-            "Submit the run without --from (resume-from in its run configuration), or with the app, strategy and model of the checkpoint"
+            "Submit the run without --from (resume-from in its run configuration), "
+            "or with the app, strategy and model of the checkpoint"
         )
         self.differences = differences
