@@ -123,6 +123,12 @@ export const events = {
       first_round: round.optional(),
     }),
   },
+  waiting_for_nodes: {
+    level: 'WARNING',
+    from: 'app',
+    help: 'Too few SuperNodes are online: training stands still until more come.',
+    data: z.object({ run_id: z.string(), wanted: z.int().min(0), online: z.int().min(0) }),
+  },
   round_start: {
     level: 'INFO',
     from: 'app',
