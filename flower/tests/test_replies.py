@@ -50,6 +50,13 @@ def stating(header: str) -> RecordDict:
     return reply
 
 
+def of_another_kind() -> RecordDict:
+    """An array that says in many lines what it is."""
+    reply = plain()
+    reply.array_records["arrays"]["w"] = Array(dtype="", shape=(3,), stype="\n" * 5000, data=b"")
+    return reply
+
+
 def without_metrics() -> RecordDict:
     return RecordDict({"arrays": start()})
 
@@ -67,15 +74,17 @@ BAD = {
     "'w' of the reply is of type float64, float32 was sent": plain(w=np.ones(3)),
     "'w' of the reply holds NaN or infinity": plain(w=np.array([1, np.nan, 1], np.float32)),
     "'w' of the reply holds NaN or infinity ": plain(w=np.array([1, np.inf, 1], np.float32)),
-    "'w' of the reply cannot be read": pickled(),
-    "'w' of the reply cannot be read: .*multi-line": stating("{'descr': '<f4', ("),
-    "'w' of the reply cannot be read: ": stating("-" * 5000 + "1"),
-    "'w' of the reply cannot be read: .*allocate": stating(
+    "array 'w' cannot be read": pickled(),
+    "array 'w' cannot be read: .*multi-line": stating("{'descr': '<f4', ("),
+    "array 'w' cannot be read: ": stating("-" * 5000 + "1"),
+    "array 'w' cannot be read: .*allocate": stating(
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000000,)}"
     ),
-    "'w' of the reply cannot be read: .*too large": stating(
+    "array 'w' cannot be read: .*too large": stating(
         f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({10**20},)}}"
     ),
+    r"array 'w' cannot be read: [^\n]{1,1000}\Z": of_another_kind(),
+    r"holds unknown arrays [^\n]{1,1000}\Z": plain(**{"x\n" * 1000: np.ones(1)}),
     "holds 0 metric records": without_metrics(),
     "holds 2 array records": two_records(),
     "does not say its num-examples": content({"w": np.ones(3, np.float32), "n": np.array(1)}, num_examples=[1]),

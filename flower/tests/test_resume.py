@@ -558,6 +558,17 @@ def test_what_names_no_checkpoint_is_refused(place: str, root: Path) -> None:
         Federation.begin(Nodes(), context_of(1, resume_from=place))
 
 
+def test_a_checkpoint_with_many_other_constants_is_refused_in_few_words(root: Path, models: Path) -> None:
+    def constants(value: float) -> dict[str, np.ndarray[Any, Any]]:
+        return {f"constant.{number}": np.full(2, value) for number in range(400)}
+
+    run(context_of(1), Nodes(), constants=constants(1))
+    named = r"its constant constant\.0, constant\.1, constant\.2 and 397 more are not those of this run"
+    with pytest.raises(CheckpointRefusedError, match=named) as caught:
+        run(context_of(2, resume_from=newest(root, 1)), Nodes(), constants=constants(2))
+    assert len(str(caught.value)) < 500
+
+
 def test_a_damaged_checkpoint_is_refused_and_the_newest_whole_one_named(root: Path, models: Path) -> None:
     run(context_of(1), Nodes())
     file = root / "1" / "round-000006.npz"

@@ -21,6 +21,10 @@ def damaged(content: bytes) -> RecordDict:
     return RecordDict({"arrays": ArrayRecord({"a": Array("float32", (2,), "numpy.ndarray", content)})})
 
 
+def of_another_kind(stype: str) -> RecordDict:
+    return RecordDict({"arrays": ArrayRecord({"a": Array("float32", (2,), stype, b"")})})
+
+
 def pickled() -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.array([object], dtype=object), allow_pickle=True)
@@ -87,6 +91,26 @@ def test_what_is_no_start_is_never_taken(useless: RecordDict, reason: str, warni
     assert f"node 2: {reason}" in message
     with pytest.raises(TrainingFailedError, match=rf"^No node proposes arrays to begin with: node 4: {reason}"):
         shared_start({4: useless})
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        answer(**{"n" * 3_000_000: ONES * np.nan}),
+        of_another_kind("n" * 3_000_000),
+        of_another_kind("x\nERROR :     The SuperLink is lost"),
+        answer(**{"x\nERROR : ": ONES * np.nan}),
+    ],
+)
+def test_what_a_node_writes_neither_fills_nor_forges_lines(
+    hostile: RecordDict, warnings: pytest.LogCaptureFixture
+) -> None:
+    shared_start({1: hostile, 2: answer(a=ONES)})
+    with pytest.raises(TrainingFailedError) as caught:
+        shared_start({1: hostile})
+    for text in (*warnings.messages, str(caught.value)):
+        assert len(text) < 1000
+        assert "\n" not in text
 
 
 def test_a_few_of_very_many_nodes_are_named() -> None:

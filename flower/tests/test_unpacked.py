@@ -3,6 +3,7 @@ import os
 import resource
 import signal
 import stat
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from federation import await_true
-from llm_fine_tuning.unpacked import LOCK, MANIFEST, load_once
+from llm_fine_tuning.unpacked import DRAFT, LOCK, MANIFEST, UNUSED, load_once
 
 WEIGHTS = "weights"
 
@@ -84,11 +85,76 @@ def test_what_is_damaged_is_made_anew(folder: Path, damage: Callable[[Path], obj
     assert entries(folder) == [MANIFEST, WEIGHTS]
 
 
-def test_models_of_other_releases_and_unfinished_ones_go(folder: Path) -> None:
+def unused(folder: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(folder, (then, then))
+
+
+def test_models_that_are_long_unused_and_unfinished_ones_go(folder: Path) -> None:
     Unpacker("old").get(folder.parent / "old")
-    (folder.parent / "tmp1").mkdir()
+    unused(folder.parent / "old", UNUSED + 60)
+    (folder.parent / f"{DRAFT}1").mkdir()
     assert Unpacker("new").get(folder) == "new"
     assert entries(folder.parent) == [LOCK, "one"]
+
+
+def test_each_of_several_releases_unpacks_once(folder: Path) -> None:
+    unpackers = {name: Unpacker(name) for name in ("one", "two")}
+    for _ in range(3):
+        for name, unpacker in unpackers.items():
+            assert unpacker.get(folder.parent / name) == name
+    assert [(unpacker.unpacked, unpacker.loaded) for unpacker in unpackers.values()] == [(1, 2), (1, 2)]
+
+
+def test_a_model_that_is_used_stays(folder: Path) -> None:
+    Unpacker().get(folder)
+    unused(folder, UNUSED + 60)
+    Unpacker().get(folder)
+    Unpacker("other").get(folder.parent / "other")
+    assert entries(folder.parent) == [LOCK, "one", "other"]
+
+
+def test_what_is_no_folder_does_not_hinder(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    folder.parent.mkdir()
+    (folder.parent / "file").touch()
+    (folder.parent / "link").symlink_to(elsewhere)
+    folder.symlink_to(tmp_path / "nothing")
+    unpacker = Unpacker()
+    assert [unpacker.get(folder), unpacker.get(folder)] == ["unpacked", "unpacked"]
+    assert (unpacker.unpacked, unpacker.loaded) == (1, 1)
+    assert entries(folder.parent) == [LOCK, "one"]
+    assert elsewhere.is_dir()
+
+
+def test_what_is_whole_but_cannot_be_loaded_is_made_anew(
+    folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Picky(Unpacker):
+        def load(self, folder: Path) -> str:
+            content = super().load(folder)
+            if content != "good":
+                raise ValueError(f"this is {content}")
+            return content
+
+    monkeypatch.setattr("oneflower.log.logger.parent.propagate", True)
+    Unpacker("strange").get(folder)
+    unpacker = Picky("good")
+    assert [unpacker.get(folder), unpacker.get(folder)] == ["good", "good"]
+    assert unpacker.unpacked == 1
+    assert "cannot be loaded: this is strange" in caplog.text
+
+
+def test_what_goes_between_check_and_load_is_unpacked(folder: Path) -> None:
+    class Robbed(Unpacker):
+        def load(self, folder: Path) -> str:
+            (folder / WEIGHTS).unlink()
+            return super().load(folder)
+
+    Unpacker().get(folder)
+    assert Robbed("anew").get(folder) == "anew"
+    assert Unpacker().get(folder) == "anew"
 
 
 def test_where_nothing_can_be_written_it_is_unpacked_each_time(

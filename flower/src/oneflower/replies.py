@@ -27,6 +27,8 @@ MOST_EXAMPLES = 2.0**53
 # Bytes of the metrics of one exchange in an event, which is a line of at most 24 KiB for both of a round.
 NAMES_ROOM = 8192
 NUMBER_ROOM = 26
+# Characters of a node's text in an error.
+MOST_QUOTED = 200
 
 
 class UnsoundReplyError(Exception):
@@ -49,7 +51,7 @@ class SentArrays:
         if missing or strange:
             lacking = f"lacks the arrays {_list(missing)}" if missing else f"holds unknown arrays {_list(strange)}"
             raise UnsoundReplyError(f"The reply {lacking}")
-        return {name: _read_array(name, record[name], sent) for name, sent in self.values.items()}
+        return {name: _read_like(name, record[name], sent) for name, sent in self.values.items()}
 
     def restore(self, aggregate: ArrayRecord) -> ArrayRecord | None:
         """An aggregate in the types that were sent, or None where it holds what is no finite number.
@@ -131,12 +133,25 @@ def _told_names(stated: list[MetricRecord]) -> list[str]:
     return sorted(kept)
 
 
-def _read_array(name: str, array: Array, sent: NDArray[Any]) -> NDArray[Any]:
+def quoted(text: str) -> str:
+    """What a node may have written, for an error or a log: of some length, and without line ends of its own."""
+    return repr(text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}...")
+
+
+def read_array(name: str, array: Array) -> NDArray[Any]:
+    """The values of a node's array.
+
+    :raises UnsoundReplyError: they cannot be read.
+    """
     try:
-        values = array.numpy()
+        return array.numpy()
     except Exception as error:
         # NumPy's reader meets hostile bytes: whatever it raises means the same.
-        raise UnsoundReplyError(f"Array {name!r} of the reply cannot be read: {error}") from error
+        raise UnsoundReplyError(f"array {quoted(name)} cannot be read: {quoted(str(error))}") from error
+
+
+def _read_like(name: str, array: Array, sent: NDArray[Any]) -> NDArray[Any]:
+    values = read_array(name, array)
     if values.shape != sent.shape:
         raise UnsoundReplyError(f"Array {name!r} of the reply has shape {values.shape}, {sent.shape} was sent")
     if values.dtype != sent.dtype:
@@ -157,5 +172,5 @@ def _cast(values: NDArray[Any], wanted: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _list(names: list[str]) -> str:
-    few = ", ".join(repr(name) for name in names[:3])
+    few = ", ".join(quoted(name) for name in names[:3])
     return few if len(names) <= 3 else f"{few} and {len(names) - 3} more"

@@ -7,7 +7,7 @@ from flwr.app import ArrayRecord, RecordDict
 
 from oneflower.errors import TrainingFailedError
 from oneflower.log import logger
-from oneflower.replies import UnsoundReplyError, is_finite
+from oneflower.replies import UnsoundReplyError, is_finite, quoted, read_array
 
 MOST_NAMED = 10
 
@@ -53,13 +53,9 @@ def _proposal(answer: RecordDict) -> ArrayRecord:
 def _digest(record: ArrayRecord) -> str:
     digest = hashlib.sha256()
     for name, array in record.items():
-        try:
-            values = array.numpy()
-        except Exception as error:
-            # NumPy's reader meets hostile bytes: whatever it raises means the same.
-            raise UnsoundReplyError(f"array {name!r} cannot be read: {error}") from error
+        values = read_array(name, array)
         if values.dtype.kind not in "biufc" or not is_finite(values):
-            raise UnsoundReplyError(f"array {name!r} holds what is no finite number")
+            raise UnsoundReplyError(f"array {quoted(name)} holds what is no finite number")
         digest.update(f"{name!r} {values.dtype.str} {values.shape} ".encode())
         digest.update(values.tobytes())
     return digest.hexdigest()

@@ -9,6 +9,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
 from llm_fine_tuning.stacking import stack_layers, unstack_layers
+from oneflower.replies import quoted
 from oneflower.start import shared_start
 
 
@@ -52,11 +53,12 @@ class BaseFacts:
         return cls(model, fingerprint, parameters)
 
     def __str__(self) -> str:
-        return f"{self.model} ({self.parameters} weights, fingerprint {self.fingerprint[:12]})"
+        # Another's facts may be any text.
+        return f"{quoted(self.model)} ({self.parameters} weights, fingerprint {quoted(self.fingerprint[:12])})"
 
 
 def adapters_record(arrays: Mapping[str, NDArray[np.float32]]) -> ArrayRecord:
-    """Adapters as they travel: stacked, if they are not yet."""
+    """Adapters as they travel: one array for what all layers have alike."""
     return ArrayRecord({name: Array(array) for name, array in stack_layers(arrays).items()})
 
 

@@ -50,4 +50,5 @@ def _agreed(federation: Federation, plan: Plan) -> tuple[BaseFacts, ArrayRecord]
     ]
     if differences:
         raise CheckpointRefusedError(federation.resumed.place, differences)
+    # Those of a release that sent each layer by itself become other arrays here: such a checkpoint is refused.
     return BaseFacts.of_details(details), adapters_record(federation.resumed.arrays)

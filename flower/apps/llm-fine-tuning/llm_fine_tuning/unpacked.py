@@ -10,8 +10,9 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +21,9 @@ from oneflower.log import logger
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
+DRAFT = "draft-"
+# Seconds. Environments of several releases on a node each keep a model, of 520 MB for SmolLM2, as long as it is used.
+UNUSED = 7 * 24 * 60 * 60
 
 Model = TypeVar("Model")
 
@@ -33,22 +37,37 @@ def flower_folder() -> Path:
 def load_once(
     folder: Path, load: Callable[[Path], Model], unpack: Callable[[], Model], save: Callable[[Model, Path], object]
 ) -> Model:
-    """The model in ``folder``, which is unpacked and saved there when it is not there whole.
+    """The model in ``folder``, which is unpacked and saved there when it is not there whole or cannot be loaded.
 
-    One process does that while others wait for it. A folder that cannot be written is a warning. What else lies beside
-    ``folder`` is removed: models of other releases.
+    One process does that while others wait for it. A folder that cannot be written is a warning. What lies beside
+    ``folder`` is then removed, but for models of other releases that were used in the last days.
 
     :param folder: its name changes with all that the model depends on; its parent holds nothing else.
     """
-    if _is_whole(folder):
-        return load(folder)
+    kept = _load_kept(folder, load)
+    if kept is not None:
+        return kept
     with _alone(folder.parent) as writable:
-        if _is_whole(folder):
-            return load(folder)
+        kept = _load_kept(folder, load)
+        if kept is not None:
+            return kept
         model = unpack()
         if writable:
             _keep(folder, partial(save, model))
         return model
+
+
+def _load_kept(folder: Path, load: Callable[[Path], Model]) -> Model | None:
+    if not _is_whole(folder):
+        return None
+    with suppress(OSError):
+        os.utime(folder)
+    try:
+        return load(folder)
+    except Exception as error:
+        # Also when another process removes the folder meanwhile.
+        logger.warning("The base model kept in %s cannot be loaded: %s", folder, error)
+        return None
 
 
 def _is_whole(folder: Path) -> bool:
@@ -88,11 +107,8 @@ def _alone(parent: Path) -> Iterator[bool]:
 def _keep(folder: Path, save: Callable[[Path], object]) -> None:
     draft: Path | None = None
     try:
-        # Also what processes that were killed have left.
-        for old in folder.parent.iterdir():
-            if old.name != LOCK:
-                shutil.rmtree(old)
-        draft = Path(tempfile.mkdtemp(dir=folder.parent))
+        _clear(folder)
+        draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=folder.parent))
         save(draft)
         (draft / MANIFEST).write_text(json.dumps(_digests(draft)))
         for file in draft.iterdir():
@@ -103,6 +119,17 @@ def _keep(folder: Path, save: Callable[[Path], object]) -> None:
         _warn(folder.parent, error)
         if draft is not None:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _clear(folder: Path) -> None:
+    """Makes room for ``folder``. A draft is what a process that was killed has left."""
+    oldest = time.time() - UNUSED
+    for entry in folder.parent.iterdir():
+        if entry.is_symlink() or not entry.is_dir():
+            if entry.name != LOCK:
+                entry.unlink()
+        elif entry == folder or entry.name.startswith(DRAFT) or entry.stat().st_mtime < oldest:
+            shutil.rmtree(entry)
 
 
 def _warn(folder: Path, error: Exception) -> None:

@@ -79,7 +79,7 @@ def array_differences(
     found: list[str] = []
     for missing, where in ((set(ours) - set(theirs), "lacks"), (set(theirs) - set(ours), "has beyond this run")):
         if missing:
-            found.append(f"it {where} the {what} {_list(sorted(missing))}")
+            found.append(f"it {where} the {what} {few_of(sorted(missing))}")
     if not found and list(theirs) != list(ours):
         found.append(f"its {what} arrays come in another order")
     for name in ours:
@@ -92,6 +92,7 @@ def _form(described: Mapping[str, Any]) -> str:
     return f"{described['dtype']} {tuple(described['shape'])}"
 
 
-def _list(names: Sequence[str]) -> str:
+def few_of(names: Sequence[str]) -> str:
+    """The first of the names, and how many more there are."""
     few = ", ".join(names[:_FEW])
     return few if len(names) <= _FEW else f"{few} and {len(names) - _FEW} more"

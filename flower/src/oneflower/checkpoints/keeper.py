@@ -77,7 +77,10 @@ class CheckpointKeeper:
         self._events = events
         self._rule = rule
         self._now = now
-        self._saved = 0
+        # The last round whose model is in a checkpoint of this run, or of the one that it goes on from.
+        self.saved_round = 0
+        # The round that this run goes on from: what it has not trained itself is no result of its own.
+        self._began_after = 0
         # A checkpoint that was due could not be written: the next round tries again.
         self._overdue = False
 
@@ -89,7 +92,7 @@ class CheckpointKeeper:
     def go_on_from(self, resumed: Resumed) -> None:
         """Take over history, best round and the checkpoints of the run that this one continues."""
         self.history = resumed.history
-        self._saved = resumed.round
+        self.saved_round = self._began_after = resumed.round
         self.best = resumed.manifest.best
         self.nodes = NodeFacts(resumed.manifest.node_examples, resumed.manifest.versions)
         if self._store is None:
@@ -118,9 +121,9 @@ class CheckpointKeeper:
         if self._store is None:
             self.best = best or self.best
             return
-        if not is_due or trained_round == 0:
+        if not is_due or trained_round == self._began_after:
             return
-        if trained_round > self._saved:
+        if trained_round > self.saved_round:
             self._save(self._store, model, self._manifest(trained_round, best, is_final=is_last))
         elif is_last:
             self._mark(self._store, trained_round, lambda manifest: replace(manifest, is_final=True))
@@ -169,7 +172,7 @@ class CheckpointKeeper:
             self._overdue = True
             self._failed(manifest.round, str(error))
             return
-        self._saved, self._overdue = saved.round, False
+        self.saved_round, self._overdue = saved.round, False
         if saved.is_best:
             if self.best is not None:
                 self._mark(store, self.best.round, lambda manifest: replace(manifest, is_best=False))

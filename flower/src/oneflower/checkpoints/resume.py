@@ -12,7 +12,7 @@ from flwr.app import Array, ArrayRecord
 from numpy.typing import NDArray
 
 from oneflower.checkpoints.errors import CheckpointDamagedError, CheckpointError, CheckpointRefusedError
-from oneflower.checkpoints.identity import Identity, array_differences
+from oneflower.checkpoints.identity import Identity, array_differences, few_of
 from oneflower.checkpoints.manifest import Manifest, RoundRecord
 from oneflower.checkpoints.state import StateKeeper, StrategyState
 from oneflower.checkpoints.store import Checkpoint, CheckpointStore, described
@@ -78,11 +78,16 @@ class Resumed:
         theirs = self.constants
         differences += array_differences("constant", described(theirs), described(constants))
         if not differences:
-            differences += [
-                f"the values of its constant {name} are not those of this run: take those of federation.resumed"
+            others = [
+                name
                 for name in constants
                 if not np.array_equal(theirs[name], constants[name], equal_nan=theirs[name].dtype.kind in "fc")
             ]
+            if others:
+                differences.append(
+                    f"the values of its constant {few_of(others)} are not those of this run: "
+                    "take those of federation.resumed"
+                )
         if differences:
             raise CheckpointRefusedError(self.place, differences)
 
