@@ -149,6 +149,30 @@ describe('a run', () => {
     expect(keeper.isTraining()).toBe(true);
   });
 
+  it('that stands still for want of nodes says so until a round begins, also to the next agent', async () => {
+    const { keeper, events, outside, open } = await running();
+    outside.online = 1;
+    events.emit('waiting_for_nodes', { run_id: '101', wanted: 2, online: 1 });
+    expect(keeper.waitingFor()).toBe('Run 101 waits for nodes: 1 of 2 online.');
+    await keeper.close();
+    const next = await open();
+    expect(next.waitingFor()).toBe('Run 101 waits for nodes: 1 of 2 online.');
+    outside.online = 2;
+    expect(next.waitingFor()).toBeNull();
+    events.emit('round_start', { run_id: '101', round: 3, num_clients_selected: 2 });
+    outside.online = 1;
+    expect(next.waitingFor()).toBeNull();
+  });
+
+  it('that has ended waits for nothing', async () => {
+    const { keeper, events, outside } = await running();
+    outside.online = 0;
+    events.emit('waiting_for_nodes', { run_id: '101', wanted: 2, online: 0 });
+    outside.runs = [flowerRun({ runId: '101', status: 'finished', subStatus: 'stopped' })];
+    await keeper.tick();
+    expect(keeper.waitingFor()).toBeNull();
+  });
+
   it.each(['completed', 'stopped', 'failed'] as const)('that is %s is told once', async subStatus => {
     const { keeper, outside, said, open } = await running();
     const finishedAt = '2026-01-01T01:00:00Z';

@@ -16,7 +16,7 @@ import { type Ending, endOf, judge, judgeFault } from './endings.ts';
 import { FinalModels } from './final-models.ts';
 import { RunHistories } from './history.ts';
 import { mostRuns, RunLedger } from './ledger.ts';
-import { applyEvent, runOf } from './progress.ts';
+import { applyEvent, nodesMissing, runOf } from './progress.ts';
 import { unknownRun } from './refusals.ts';
 import { Resumption } from './resumption.ts';
 import { beginAt, neededUploads, type RunRecord, type RunSource, summaryOf, superseded } from './store.ts';
@@ -104,6 +104,8 @@ export class RunKeeper {
   waitingFor(): string | null {
     const resumes = this.#resumption.waitingFor();
     if (resumes !== null) return resumes;
+    const nodes = nodesMissing(this.#ledger.runs, this.#parts.onlineNodes());
+    if (nodes !== null) return nodes;
     if (this.#ledger.state.fromVariables === 'submitted') return this.#lostRun();
     if (this.#parts.settings().FL_USE_CASE === 'none')
       return this.isTraining() ? null : 'FL_USE_CASE is none: a run has to be submitted.';

@@ -11,10 +11,12 @@ export function runOf({ data }: Pick<NumberedEvent, 'data'>): string | undefined
 /** Takes in what an event says of a run; the same again changes nothing. Whether it said anything. */
 export function applyEvent(record: RunRecord, { event, data }: Pick<NumberedEvent, 'event' | 'data'>): boolean {
   if (event === 'training_start') record.rounds = (data as EventData<'training_start'>).num_rounds;
-  else if (event === 'round_start') record.round = (data as EventData<'round_start'>).round;
-  else if (event === 'round_end') {
+  else if (event === 'waiting_for_nodes') record.nodesWanted = (data as EventData<'waiting_for_nodes'>).wanted;
+  else if (event === 'round_start') {
+    Object.assign(record, { round: (data as EventData<'round_start'>).round, nodesWanted: null });
+  } else if (event === 'round_end') {
     const { round, metrics } = data as EventData<'round_end'>;
-    Object.assign(record, { round, metrics, roundsDone: Math.max(record.roundsDone, round) });
+    Object.assign(record, { round, metrics, nodesWanted: null, roundsDone: Math.max(record.roundsDone, round) });
   } else if (event === 'checkpoint_saved') {
     record.checkpoint = Math.max(record.checkpoint ?? 0, (data as EventData<'checkpoint_saved'>).round);
   } else if (event === 'training_end') {
@@ -23,4 +25,11 @@ export function applyEvent(record: RunRecord, { event, data }: Pick<NumberedEven
   } else if (event === 'model_saved') record.model = true;
   else return false;
   return true;
+}
+
+/** A run at work that stands still for want of nodes, as a sentence; null when there is none. */
+export function nodesMissing(runs: readonly RunRecord[], online: number): string | null {
+  // The app tells when it begins to wait and when a round begins, not that nodes have come within a round.
+  const run = runs.find(({ endedAt, nodesWanted }) => endedAt === null && nodesWanted !== null && online < nodesWanted);
+  return run ? `Run ${run.runId} waits for nodes: ${online} of ${run.nodesWanted} online.` : null;
 }

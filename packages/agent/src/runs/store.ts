@@ -32,6 +32,8 @@ export const RunRecord = RunSummary.omit({ resumes: true }).extend({
   /** The ServerApp has said that it has done all rounds. */
   trained: z.boolean().default(false),
   /** As Flower names the app. */
+  /** Nodes that its app wants online before it goes on; null where it is at work. */
+  nodesWanted: z.int().nullable().default(null),
   fabId: z.string().default(''),
   source: RunSource.nullable().default(null),
   /** Round of the checkpoint that it began with. */
@@ -69,7 +71,7 @@ export function newRecord(runId: string, app: string, submittedBy: RunRecord['su
     ...{ runId, app, submittedBy, status: 'pending', details: '', round: 0, rounds: null },
     ...{ startedAt: null, endedAt: null, metrics: {}, model: false, roundsDone: 0, trained: false },
     ...{ continues: null, continuedBy: null, checkpoint: null, resumedFrom: null, stalled: 0 },
-    ...{ fabId: '', source: null, resume: 'none', resumeRound: 0, resumeByHand: false },
+    ...{ nodesWanted: null, fabId: '', source: null, resume: 'none', resumeRound: 0, resumeByHand: false },
   };
 }
 

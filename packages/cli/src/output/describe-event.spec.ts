@@ -1,6 +1,6 @@
 import type { FlowerEvent } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
-import { describeEvent } from './describe-event.ts';
+import { activityAfter, describeEvent } from './describe-event.ts';
 import { formatBytes, formatDuration, formatMetric } from './text.ts';
 
 const cases: [Omit<FlowerEvent, 'timestamp'>, string | undefined][] = [
@@ -37,6 +37,10 @@ const cases: [Omit<FlowerEvent, 'timestamp'>, string | undefined][] = [
     'Round 2: loss 1.000e-5, auc 0.5000 (2 SuperNodes, 1 failed, 1 min 15 s)',
   ],
   [
+    { event: 'waiting_for_nodes', data: { run_id: '7', wanted: 2, online: 1 } },
+    'Run 7: waits for nodes: 1 of 2 online',
+  ],
+  [
     { event: 'data_refused', data: { run_id: '7', file: 'rows.csv', line: 3, error: 'not a number' } },
     'Data refused: rows.csv, line 3: not a number',
   ],
@@ -46,6 +50,16 @@ describe('an event in one line', () => {
   it.each(cases)('%o', (event, line) => {
     expect(describeEvent({ ...event, timestamp: '2026-01-01T00:00:00Z' } as FlowerEvent)).toBe(line);
   });
+});
+
+it('what is going on is a wait for nodes until a round begins', () => {
+  const at = { timestamp: '2026-01-01T00:00:00Z' };
+  expect(activityAfter({ ...at, event: 'waiting_for_nodes', data: { run_id: '7', wanted: 2, online: 1 } })).toBe(
+    'Waiting for nodes: 1 of 2 online',
+  );
+  expect(activityAfter({ ...at, event: 'round_start', data: { run_id: '7', round: 1, num_clients_selected: 2 } })).toBe(
+    'Round 1 with 2 SuperNodes',
+  );
 });
 
 describe('figures', () => {

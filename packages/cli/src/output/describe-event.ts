@@ -35,6 +35,8 @@ export function describeEvent({ event, data }: FlowerEvent): string | undefined 
       return `Run ${data.run_id}: model kept (${data.file}, ${formatBytes(data.bytes)})`;
     case 'training_start':
       return `Run ${data.run_id}: training starts, ${roundsOf(data)} with ${data.strategy}`;
+    case 'waiting_for_nodes':
+      return `Run ${data.run_id}: waits for nodes: ${data.online} of ${data.wanted} online`;
     case 'round_start':
       return undefined;
     case 'round_end':
@@ -62,6 +64,7 @@ export function describeEvent({ event, data }: FlowerEvent): string | undefined 
 export function activityAfter({ event, data }: FlowerEvent): string | undefined {
   if (event === 'round_start') return `Round ${data.round} with ${counted(data.num_clients_selected, 'SuperNode')}`;
   if (event === 'run_ended' && data.resumes === true) return 'Waiting for the run to go on';
+  if (event === 'waiting_for_nodes') return `Waiting for nodes: ${data.online} of ${data.wanted} online`;
   if (event === 'run_submitted' || event === 'run_resumed') return `Run ${data.run_id}: Flower starts the app`;
   if (event === 'boot_ready') return 'Waiting for SuperNodes';
   return undefined;
