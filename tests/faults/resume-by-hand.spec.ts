@@ -162,7 +162,7 @@ describe.runIf(process.env.ONEFLOWER_FULL)('checkpoints', () => {
     it('begin another run, also those of the service before', { timeout: long }, async () => {
       const more = { 'num-server-rounds': rounds + 1 };
       const began = await submit(anomalyDetection, more, '--from', `${outlived}/${rounds}`);
-      expect(began.stdout).toContain(` It begins with round ${rounds} of run ${outlived}.\nNext: oneflower run watch`);
+      expect(began.stdout).toContain(` It goes on from round ${rounds} of run ${outlived}.\nNext: oneflower run watch`);
       const watched = await cloud.run('run', 'watch', 'sensors');
       expect(watched.code, watched.stderr).toBe(0);
       const { runId, ...run } = await latest();

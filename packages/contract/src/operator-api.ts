@@ -47,6 +47,8 @@ export const RunSummary = z.object({
   checkpoint: z.int().nullable(),
   /** Interrupted by a fault, and about to go on by itself. */
   resumes: z.boolean(),
+  /** Has ended, and an operator can let it go on. */
+  resumable: z.boolean(),
 });
 export type RunSummary = z.infer<typeof RunSummary>;
 

@@ -37,6 +37,7 @@ const CheckpointDetails = z.object({
   history: z.array(z.unknown()).catch([]),
   node_examples: z.record(z.string(), z.int()).catch({}),
   versions: z.record(z.string(), z.string()).catch({}),
+  privacy: z.record(z.string(), z.number()).catch({}),
 });
 
 /** A checkpoint in the folder of a run. */

@@ -59,6 +59,12 @@ describe('a new VM with the disk of an earlier one', () => {
     await expect(keeper.checkpoint('40', undefined)).rejects.toMatchObject({ code: 'run-unknown' });
   });
 
+  it('lists the checkpoints of its runs', async () => {
+    const { keeper } = await moved();
+    await expect(keeper.checkpoints('42')).resolves.toMatchObject([{ round: 2 }, { round: 3 }]);
+    await expect(keeper.checkpoints('40')).rejects.toMatchObject({ code: 'run-unknown' });
+  });
+
   it('starts fresh where there is nothing', async () => {
     const { lines, outside } = await training();
     expect(outside.handedOver).toMatchObject([{ from: '' }]);

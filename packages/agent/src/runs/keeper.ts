@@ -154,9 +154,9 @@ export class RunKeeper {
     return this.inTurn(async () => this.#resumption.drop(this.#known(runId)));
   }
 
-  /** What a run can be resumed from. @throws OneFlowerError `run-unknown` */
-  async checkpoints(runId: string): Promise<Checkpoint[]> {
-    return this.#resumption.checkpointsOf(this.#known(runId).runId);
+  /** What a run can be resumed from. It may be a run of an earlier VM. @throws OneFlowerError `run-unknown` */
+  checkpoints(runId: string): Promise<Checkpoint[]> {
+    return this.#resumption.checkpointsOf(runId);
   }
 
   /**

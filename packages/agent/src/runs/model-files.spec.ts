@@ -84,6 +84,12 @@ describe('the model of a round', () => {
     });
   });
 
+  it('is had of a run of an earlier VM too', async () => {
+    const { models, layout, settings } = await service('exit 1');
+    await writeCheckpoint(checkpointsOf(layout, settings) ?? '', '3', 12);
+    expect(await models.describe('3', 12)).toMatchObject({ runId: '3', app: 'anomaly-detection', round: 12 });
+  });
+
   it('is made by the code of its app, and nothing is left behind', async () => {
     const made = await service('cat model.npz manifest.json > "$2"; test -f app/pyproject.toml');
     const { text, ending } = await made.read('best', 'joblib');

@@ -161,9 +161,10 @@ export async function removeLeftExports({ layout, owner }: Guest): Promise<void>
 /** What one must know to use the arrays, and what a model card says. */
 async function detailsOf(root: string, checkpoint: Checkpoint): Promise<Record<string, unknown>> {
   const { app, framework, strategy, num_rounds, best } = checkpoint;
-  const privacy = Object.entries(checkpoint.metrics).filter(([name]) => name.startsWith('privacy_'));
+  const spent = Object.entries(checkpoint.metrics).filter(([name]) => name.startsWith('privacy_'));
   const { details, ...about } = await checkpointDetails(root, checkpoint);
-  return { app, framework, strategy, num_rounds, best, ...about, privacy: Object.fromEntries(privacy), ...details };
+  const privacy = { ...about.privacy, ...Object.fromEntries(spent) };
+  return { app, framework, strategy, num_rounds, best, ...about, privacy, ...details };
 }
 
 async function copyTo(from: FileHandle, target: string): Promise<void> {

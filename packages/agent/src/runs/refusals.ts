@@ -1,32 +1,52 @@
 import { OneFlowerError } from '@oneflower/contract';
 import type { Checkpoint } from './checkpoints.ts';
-import type { RunRecord } from './store.ts';
+import type { ResumableRun, RunRecord } from './store.ts';
 
 /** @throws OneFlowerError `run-not-resumable` */
-export function assertResumable(record: RunRecord, round: number | undefined): void {
-  const { runId, continuedBy } = record;
+export function assertResumable(record: RunRecord, round: number | undefined): asserts record is ResumableRun {
+  const refusal = whyNotResumable(record, round);
+  if (refusal) throw refusal;
+}
+
+/**
+ * Why an operator cannot let a run go on, from its last checkpoint or that of a round; undefined when it is possible as
+ * far as its record tells: its uploaded app or its checkpoints may be gone.
+ */
+export function whyNotResumable(record: RunRecord, round: number | undefined): OneFlowerError | undefined {
+  const { runId, source, continuedBy } = record;
   const follow = 'Follow it with oneflower run watch.';
-  if (record.endedAt === null) throw notResumable(record, 'it has not ended', follow);
-  if (record.resume !== 'none') throw notResumable(record, 'it is about to go on by itself', follow);
-  if (record.source?.resumable === 'undeclared')
-    throw notResumable(
+  if (record.endedAt === null) return notResumable(record, 'it has not ended', follow);
+  if (record.resume !== 'none') return notResumable(record, 'it is about to go on by itself', follow);
+  if (source === null)
+    return notResumable(
+      record,
+      'it was not submitted through OneFlower',
+      `Begin another run with its model by oneflower run submit NAME DIRECTORY --from ${runId}.`,
+    );
+  if (source.resumable === 'undeclared')
+    return notResumable(
       record,
       'its app does not declare resume-from under [tool.flwr.app.config]',
       'Declare it, then submit the app again with oneflower run submit.',
     );
-  if (round !== undefined) return;
-  if (continuedBy !== null)
-    throw notResumable(
+  if (continuedBy !== null && round === undefined)
+    return notResumable(
       record,
       `run ${continuedBy} goes on in its place`,
       `Look at that one in oneflower run list, or go back in this one with --checkpoint ROUND (oneflower run checkpoints NAME ${runId}).`,
     );
-  if (record.status === 'completed')
-    throw notResumable(
+  if (record.status === 'completed' && isLast(record, round))
+    return notResumable(
       record,
       'it has done all of its rounds',
       `Train its model further with oneflower run submit NAME DIRECTORY --from ${runId} -c num-server-rounds=N, where N is above ${record.round}.`,
     );
+  return undefined;
+}
+
+/** Whether no round is left after that of a checkpoint, the last one unless a round is named. */
+function isLast({ rounds }: RunRecord, round: number | undefined): boolean {
+  return round === undefined || (rounds !== null && round >= rounds);
 }
 
 export function notResumable({ runId }: RunRecord, why: string, remedy: string): OneFlowerError {

@@ -1,5 +1,8 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OneFlowerError } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
-import { checkpointed, flowerRun, training, type World } from './testing.ts';
+import { checkpointed, flowerRun, source, training, type World } from './testing.ts';
 
 describe('a run that an operator resumes', () => {
   async function stopped(): Promise<World> {
@@ -45,8 +48,10 @@ describe('a run that an operator resumes', () => {
       message: expect.stringContaining('run 102 goes on in its place'),
       remedy: expect.stringContaining('--checkpoint ROUND'),
     });
+    await checkpointed(all, '102', 5, { is_final: true });
     all.outside.runs = [flowerRun({ runId: '102', status: 'finished', subStatus: 'completed' })];
     await all.keeper.tick();
+    await expect(all.keeper.resume('102', 5)).rejects.toThrow('it has done all of its rounds');
     await expect(all.keeper.resume('102', undefined)).rejects.toMatchObject({
       message: expect.stringContaining('it has done all of its rounds'),
       remedy: expect.stringContaining('--from 102'),
@@ -61,5 +66,35 @@ describe('a run that an operator resumes', () => {
     for (let look = 0; look < 3; look++) await all.keeper.tick();
     expect(all.outside.submitted).toBe(2);
     expect(all.keeper.find('101')).toMatchObject({ status: 'stopped', resumes: false });
+    expect(await byHand(all)).not.toContain(true);
   });
+
+  it('is not taken for one that goes on by hand when its app is gone', async () => {
+    const all = await stopped();
+    all.outside.refuse = new OneFlowerError({ code: 'app-gone', message: 'The app is no longer kept.' });
+    await expect(all.keeper.resume('101', undefined)).rejects.toMatchObject({ code: 'app-gone' });
+    expect(await byHand(all)).not.toContain(true);
+  });
+
+  it('is told from those that cannot be resumed', async () => {
+    const all = await training();
+    expect(all.keeper.find('101')).toMatchObject({ resumable: false });
+    all.outside.runs = ['101', '7', '8', '9'].map(runId =>
+      flowerRun({ runId, status: 'finished', subStatus: runId === '9' ? 'completed' : 'stopped' }),
+    );
+    await all.keeper.add('8', { app: 'own', by: 'operator', source: { ...source, resumable: 'undeclared' } });
+    await all.keeper.add('9', { app: 'own', by: 'operator', source });
+    await all.keeper.tick();
+    const told = ['101', '7', '8', '9'].map(runId => all.keeper.find(runId)?.resumable);
+    expect(told).toEqual([true, false, false, false]);
+    await expect(all.keeper.resume('7', undefined)).rejects.toThrow('it was not submitted through OneFlower');
+    expect(await byHand(all)).not.toContain(true);
+  });
+
+  /** What is on disk of each run, once another one was remembered. */
+  async function byHand({ keeper, layout }: World): Promise<boolean[]> {
+    await keeper.add('900', { app: 'other', by: 'operator', source });
+    const { runs } = JSON.parse(await readFile(join(layout.state, 'runs.json'), 'utf8'));
+    return runs.map(({ resumeByHand }: { resumeByHand: boolean }) => resumeByHand);
+  }
 });

@@ -6,7 +6,7 @@ import { type Checkpoint, readCheckpoints, verifyCheckpoint } from './checkpoint
 import { continuedWords, stalledAfter } from './endings.ts';
 import type { RunLedger } from './ledger.ts';
 import { assertResumable, notDropped, notResumable, unknownCheckpoint, unknownRun } from './refusals.ts';
-import { beginAt, type RunRecord, type RunSource } from './store.ts';
+import { beginAt, type ResumableRun, type RunRecord, type RunSource } from './store.ts';
 
 export interface ResumptionParts {
   clock: Clock;
@@ -76,8 +76,6 @@ export class Resumption {
     if (this.#ledger.runs.some(({ resume }) => resume === 'submitting'))
       throw notResumable(record, 'another one is just being resumed', 'Try again in a few seconds.');
     const checkpoint = round === undefined ? await this.#lastGood(record.runId) : await this.#find(record.runId, round);
-    // Whoever looks after it has seen to what stalled it.
-    record.stalled = 0;
     record.resumeByHand = true;
     return this.#resume(record, checkpoint);
   }
@@ -94,17 +92,26 @@ export class Resumption {
    * @throws OneFlowerError `run-unknown`, `checkpoint-unknown`, `checkpoint-damaged`
    */
   async choose(runId: string, round: number | undefined): Promise<Checkpoint> {
-    if (!this.#ledger.find(runId) && (await this.checkpointsOf(runId)).length === 0) throw unknownRun(runId);
     if (round !== undefined) return this.#find(runId, round);
     const checkpoint = await this.#lastGood(runId);
     if (!checkpoint) throw unknownCheckpoint(runId, undefined, []);
     return checkpoint;
   }
 
-  /** All checkpoints that belong to a run, first round first. Of a round that several have, that of the latest run. */
+  /**
+   * All checkpoints that belong to a run, first round first. Of a run of an earlier VM the disk has them.
+   *
+   * @throws OneFlowerError `run-unknown`
+   */
   async checkpointsOf(runId: string): Promise<Checkpoint[]> {
     const folder = this.#parts.checkpoints();
-    if (folder === undefined) return [];
+    const found = folder === undefined ? [] : await this.#read(folder, runId);
+    if (found.length === 0 && !this.#ledger.find(runId)) throw unknownRun(runId);
+    return found;
+  }
+
+  /** Of a round that several runs of a chain have, that of the latest run. */
+  async #read(folder: string, runId: string): Promise<Checkpoint[]> {
     const rounds = new Map<number, Checkpoint>();
     let most = Number.POSITIVE_INFINITY;
     for (const [place, resumedFrom] of this.#places(runId)) {
@@ -125,9 +132,11 @@ export class Resumption {
     const adopted = runs.find(
       ({ runId, fabId }) => fabId === record.fabId && !known.has(runId) && !this.#ledger.find(runId)?.app,
     );
-    record.resume = record.resumeByHand ? 'none' : 'due';
     if (adopted) await this.#link(record, adopted.runId);
-    else await this.#ledger.save();
+    else {
+      Object.assign(record, { resume: record.resumeByHand ? 'none' : 'due', resumeByHand: false });
+      await this.#ledger.save();
+    }
   }
 
   async #find(runId: string, round: number): Promise<Checkpoint> {
@@ -139,17 +148,15 @@ export class Resumption {
     return found;
   }
 
-  #due(): RunRecord | undefined {
-    return this.#ledger.runs.find(({ resume }) => resume !== 'none');
+  #due(): ResumableRun | undefined {
+    return this.#ledger.runs.find(isDue);
   }
 
   #leastNodes({ source }: RunRecord): number {
     return source?.leastNodes ?? this.#parts.leastNodes();
   }
 
-  async #resume(record: RunRecord, checkpoint: Checkpoint | undefined): Promise<RunRecord> {
-    const { source } = record;
-    if (source === null) throw notResumable(record, 'it was not submitted through OneFlower', submitInstead(record));
+  async #resume(record: ResumableRun, checkpoint: Checkpoint | undefined): Promise<RunRecord> {
     if (!checkpoint && record.checkpoint !== null) this.#parts.log.warning(noneLeft(record));
     const { state } = this.#ledger;
     record.resume = 'submitting';
@@ -159,10 +166,11 @@ export class Resumption {
       // Not on disk, it would be submitted twice after a crash.
       await this.#ledger.saveNow();
       const from = checkpoint ? `${checkpoint.runId}/${checkpoint.file}` : '';
-      const runId = await this.#parts.submit(record.app, source, from);
+      const runId = await this.#parts.submit(record.app, record.source, from);
       return await this.#link(record, runId);
     } catch (error) {
-      if (isOneFlowerError(error) && error.code === 'app-gone') record.resume = 'none';
+      if (isOneFlowerError(error) && error.code === 'app-gone')
+        Object.assign(record, { resume: 'none', resumeByHand: false });
       throw error;
     }
   }
@@ -171,7 +179,9 @@ export class Resumption {
     const { resumeRound: round, app, submittedBy, source } = record;
     const known = this.#ledger.find(runId);
     const next = known ?? this.#ledger.remember(runId, app, submittedBy);
-    const stalled = record.status === 'failed' ? stalledAfter(record) : 0;
+    // Whoever lets it go on by hand has seen to what stalled it.
+    const stalledBefore = record.resumeByHand ? 0 : record.stalled;
+    const stalled = record.status === 'failed' ? stalledAfter({ ...record, stalled: stalledBefore }) : 0;
     Object.assign(next, {
       app,
       submittedBy,
@@ -204,9 +214,10 @@ export class Resumption {
   }
 
   async #lastGood(runId: string): Promise<Checkpoint | undefined> {
+    const all = await this.checkpointsOf(runId);
     const folder = this.#parts.checkpoints();
     if (folder === undefined) return undefined;
-    for (const checkpoint of (await this.checkpointsOf(runId)).toReversed()) {
+    for (const checkpoint of all.toReversed()) {
       try {
         await verifyCheckpoint(folder, checkpoint);
         return checkpoint;
@@ -229,11 +240,12 @@ export class Resumption {
   }
 }
 
+/** Interrupted, and to go on by itself: no run is that without what it takes to submit its app once more. */
+function isDue(record: RunRecord): record is ResumableRun {
+  return record.resume !== 'none' && record.source !== null;
+}
+
 /** A disk that was not mounted looks like one on which nothing was ever saved. */
 function noneLeft({ runId, checkpoint }: RunRecord): string {
   return `Run ${runId} had a checkpoint of round ${checkpoint}, and none that is sound is found now: it starts over. See whether the disk of FL_CHECKPOINT_PATH is mounted, and FL_CHECKPOINT_ENABLED still YES.`;
-}
-
-function submitInstead({ runId }: RunRecord): string {
-  return `Begin another run with its model by oneflower run submit NAME DIRECTORY --from ${runId}.`;
 }

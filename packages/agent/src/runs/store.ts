@@ -3,6 +3,7 @@ import { type OneFlowerError, RunSummary } from '@oneflower/contract';
 import * as z from 'zod';
 import { failure } from '../failure.ts';
 import { writeFileAtomic } from '../files.ts';
+import { whyNotResumable } from './refusals.ts';
 
 /** What is needed to submit a run's app once more. */
 export const RunSource = z.object({
@@ -23,7 +24,7 @@ export const RunSource = z.object({
 export type RunSource = z.infer<typeof RunSource>;
 
 /** A run as the agent remembers it. */
-export const RunRecord = RunSummary.omit({ resumes: true }).extend({
+export const RunRecord = RunSummary.omit({ resumes: true, resumable: true }).extend({
   continues: z.string().nullable().default(null),
   continuedBy: z.string().nullable().default(null),
   checkpoint: z.int().nullable().default(null),
@@ -31,9 +32,9 @@ export const RunRecord = RunSummary.omit({ resumes: true }).extend({
   roundsDone: z.int(),
   /** The ServerApp has said that it has done all rounds. */
   trained: z.boolean().default(false),
-  /** As Flower names the app. */
   /** Nodes that its app wants online before it goes on; null where it is at work. */
   nodesWanted: z.int().nullable().default(null),
+  /** As Flower names the app. */
   fabId: z.string().default(''),
   source: RunSource.nullable().default(null),
   /** Round of the checkpoint that it began with. */
@@ -48,6 +49,11 @@ export const RunRecord = RunSummary.omit({ resumes: true }).extend({
   resumeByHand: z.boolean().default(false),
 });
 export type RunRecord = z.infer<typeof RunRecord>;
+
+/** A run whose app can be submitted once more. */
+export interface ResumableRun extends RunRecord {
+  source: RunSource;
+}
 
 const RunState = z.object({
   /**
@@ -77,7 +83,8 @@ export function newRecord(runId: string, app: string, submittedBy: RunRecord['su
 
 /** What others are told of a run. */
 export function summaryOf(record: RunRecord): RunSummary {
-  return RunSummary.parse({ ...record, resumes: record.resume !== 'none' });
+  const resumable = whyNotResumable(record, undefined) === undefined;
+  return RunSummary.parse({ ...record, resumes: record.resume !== 'none', resumable });
 }
 
 /** Has a run begin with a checkpoint of another one. A ServerApp may have told of rounds already. */

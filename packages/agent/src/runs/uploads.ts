@@ -92,7 +92,7 @@ export function assertTakesCheckpoint(
     code: 'run-config-refused',
     message: `No round is left to train: the checkpoint of run ${runId} is of round ${round}, and ${roundsKey} is ${rounds}.`,
     reason: 'Rounds are counted on from those of the checkpoint.',
-    remedy: `Add -c ${roundsKey}=N with N above ${round}, or begin with an earlier round by --from RUN/ROUND. For its model as it is: oneflower model download --round ${round}.`,
+    remedy: `Add -c ${roundsKey}=N with N above ${round}, or begin with an earlier round by --from RUN/ROUND. For its model as it is: oneflower model download NAME ${runId} --round ${round}.`,
     fault: 'user',
   });
 }

@@ -33,6 +33,8 @@ export class OperatorServer {
   sha256: string | undefined;
   readonly histories = new Map<string, RunHistory>();
   checkpoints: CheckpointSummary[] = [];
+  /** Whether runs that are stopped can be resumed. */
+  resumable = true;
   readonly resumed: { runId: string; round: string | null }[] = [];
   readonly logs = new Map<string, string>();
   /** SHA-256 of the token that is accepted. */
@@ -149,7 +151,7 @@ export class OperatorServer {
     const run = this.runs.find(one => one.runId === runId);
     if (!run) return [404, refusal('run-unknown', `There is no run ${runId}.`)];
     if (run.status === 'completed') return [409, refusal('run-ended', `The run ${runId} has ended.`)];
-    run.status = 'stopped';
+    Object.assign(run, { status: 'stopped', resumable: this.resumable });
     return [204, undefined];
   }
 
@@ -184,6 +186,7 @@ export function runSummary(parts: Partial<RunSummary>): RunSummary {
     continuedBy: null,
     checkpoint: null,
     resumes: false,
+    resumable: false,
     ...parts,
   };
 }

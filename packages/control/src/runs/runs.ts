@@ -54,10 +54,12 @@ export function resumeRun(context: RunsContext, request: { runId?: string | unde
 export function listCheckpoints(
   context: RunsContext,
   runId?: string,
-): Promise<{ run: RunSummary; checkpoints: CheckpointSummary[] }> {
+): Promise<{ runId: string; checkpoints: CheckpointSummary[] }> {
   return withOperator(context, async operator => {
-    const run = await pickRun(operator, context.service, runId);
-    return { run, checkpoints: await operator.checkpoints(run.runId) };
+    // A run of an earlier VM is in no list: only the SuperLink can tell, by its disk.
+    const isId = runId !== undefined && /^\d{1,20}$/.test(runId);
+    const meant = isId ? runId : (await pickRun(operator, context.service, runId)).runId;
+    return { runId: meant, checkpoints: await operator.checkpoints(meant) };
   });
 }
 

@@ -14,8 +14,8 @@ export const checkpoints: CommandSpec = {
   examples: ['oneflower run checkpoints sensors', 'oneflower run checkpoints sensors 7 --json'],
   async run(input) {
     const { listCheckpoints } = await import('@oneflower/control');
-    const [name, runId] = input.arguments;
-    const { run, checkpoints: found } = await listCheckpoints(await openRuns(input, name), runId);
+    const [name, named] = input.arguments;
+    const { runId, checkpoints: found } = await listCheckpoints(await openRuns(input, name), named);
     const rows = found.map(({ round, bytes, savedAt, best, final, metrics }) => [
       String(round),
       [best ? 'best' : '', final ? 'final' : ''].filter(Boolean).join(', ') || '-',
@@ -24,7 +24,7 @@ export const checkpoints: CommandSpec = {
       formatMetrics(metrics),
     ]);
     const table = renderTable(['ROUND', 'KIND', 'SIZE', 'SAVED', 'METRICS'], rows);
-    const text = found.length === 0 ? `Run ${run.runId} has no checkpoints.\n` : `${safe(table)}\n`;
-    return { document: { run, checkpoints: found }, text };
+    const text = found.length === 0 ? `Run ${runId} has no checkpoints.\n` : `${safe(table)}\n`;
+    return { document: { runId, checkpoints: found }, text };
   },
 };

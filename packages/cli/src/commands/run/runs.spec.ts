@@ -53,6 +53,9 @@ describe('runs', () => {
     expect((await stage.run('run', 'stop')).stdout).toBe(
       'Run 7 is stopped.\nLet it go on: oneflower run resume sensors 7\n',
     );
+    operator.resumable = false;
+    operator.runs[0] = runSummary({ runId: '7', checkpoint: 4 });
+    expect((await stage.run('run', 'stop')).stdout).toBe('Run 7 is stopped.\n');
     const ended = await stage.run('run', 'stop', '--run', '6', '--json');
     expect(ended.document()).toMatchObject({ error: { code: 'operator-refused', details: { code: 'run-ended' } } });
     const unknown = await stage.run('run', 'watch', '--run', '66', '--json');
@@ -96,7 +99,7 @@ describe('runs', () => {
     const submitted = await stage.run('run', 'submit', 'sensors', 'app', '--from', '7/6');
     expect(submitted.code).toBe(0);
     expect(submitted.stdout).toMatch(
-      /^Run \d+ is pending\. It begins with round 6 of run 7\.\nNext: oneflower run watch sensors\n$/,
+      /^Run \d+ is pending\. It goes on from round 6 of run 7\.\nNext: oneflower run watch sensors\n$/,
     );
     expect(stage.operator.submitted[0]?.from).toBe('7/6');
     expect((await stage.run('run', 'submit', 'sensors', 'app', '--from', '../7')).code).toBe(2);
@@ -194,9 +197,11 @@ describe('a run that was interrupted', () => {
     expect((await stage.run('run', 'checkpoints')).stdout).toBe('Run 7 has no checkpoints.\n');
     const checkpoint = { round: 6, bytes: 1500, savedAt: '2026-01-01T00:00:00Z', metrics: { loss: 0.5 } };
     stage.operator.checkpoints = [{ ...checkpoint, best: true, final: true }];
-    expect((await stage.run('run', 'checkpoints', 'sensors', '7')).stdout).toMatch(
-      /^6 +best, final +1\.5 kB +2026-01-01T00:00:00Z +loss 0\.5000$/m,
-    );
+    // Run 3 was one of an earlier service on the same disk: no list has it.
+    for (const run of ['7', '3'])
+      expect((await stage.run('run', 'checkpoints', 'sensors', run)).stdout).toMatch(
+        /^6 +best, final +1\.5 kB +2026-01-01T00:00:00Z +loss 0\.5000$/m,
+      );
   });
 });
 

@@ -13,7 +13,7 @@ export const stop: CommandSpec = {
     const { stopRun } = await import('@oneflower/control');
     const runs = await openRuns(input, input.arguments[0]);
     const run = await stopRun(runs, textOption(input.options, 'run'));
-    const canGoOn = run.status === 'stopped' && run.checkpoint !== null;
+    const canGoOn = run.resumable && run.checkpoint !== null;
     const next = canGoOn ? `Let it go on: oneflower run resume ${runs.service} ${run.runId}\n` : '';
     return { document: { run }, text: `Run ${run.runId} is ${run.status}.\n${next}` };
   },

@@ -41,7 +41,7 @@ export const submit: CommandSpec = {
       await from(options),
     );
     if (isSet(options, 'wait')) return watchToEnd(runs, run.runId);
-    const begins = run.continues === null ? '' : ` It begins with round ${run.checkpoint} of run ${run.continues}.`;
+    const begins = run.continues === null ? '' : ` It goes on from round ${run.checkpoint} of run ${run.continues}.`;
     const next = `Next: oneflower run watch ${name}\n`;
     return { document: { run }, text: `Run ${run.runId} is ${run.status}.${begins}\n${next}` };
   },
