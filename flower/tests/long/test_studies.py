@@ -23,7 +23,7 @@ def shown(page: str, title: str, strategy: str, point: str) -> float:
 
 
 def test_robust_strategies_stay_above_a_floor_below_which_two_attackers_of_eleven_push_fedavg() -> None:
-    names = ("FedAvg", "FedMedian", "FedTrimmedAvg", "Krum", "Bulyan")
+    names = ("FedAvg", "FedMedian", "FedTrimmedAvg", "Krum", "MultiKrum", "Bulyan")
     found = {name: robustness.accuracy(name, robustness.NOISE, 2) for name in names}
     fedavg = found.pop("FedAvg")
     assert fedavg < 0.5

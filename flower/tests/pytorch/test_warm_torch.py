@@ -1,36 +1,25 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from oneflower.warm.modules import FRAMEWORKS, import_all
+import pytest
+
+from oneflower.warm.modules import FRAMEWORKS, USE_CASES
 from warm_zygote import PROGRAM, zygote_in
+from zygote_imports import imports_of
 
 # As a node's zygote: with all that apps of the framework import.
 WITH_TORCH = PROGRAM.replace('("numpy",)', repr(FRAMEWORKS["pytorch"]))
-IMPORTED = """
-import json, sys, threading
-from oneflower.warm.modules import FRAMEWORKS, import_all
-names = import_all(list(FRAMEWORKS["pytorch"]))
-import torch
-print(json.dumps({"names": names, "device": torch.cuda.is_initialized(), "seed": torch.initial_seed(),
-                  "threads": threading.active_count()}))
-"""
+# Torch's own word beside what the system shows: its context is what a fork could not use.
+PROBE = "import torch; probed = torch.cuda.is_initialized()"
 
 
-def test_imports_touch_no_device_and_start_no_threads(tmp_path: Path) -> None:
-    source = str(Path(import_all.__code__.co_filename).parents[2])
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORTED],
-        env={"PYTHONPATH": source, "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    state = json.loads(done.stdout)
-    assert state["names"] == list(FRAMEWORKS["pytorch"])
-    assert (state["device"], state["threads"]) == (False, 1)
+@pytest.mark.parametrize("use_case", [None, *USE_CASES])
+def test_imports_touch_no_device_and_start_no_threads(tmp_path: Path, use_case: str | None) -> None:
+    state = imports_of(tmp_path, "pytorch", PROBE, use_case)
+    assert state.imported == state.wanted
+    assert {*FRAMEWORKS["pytorch"], *USE_CASES.get(use_case or "", ())} <= set(state.imported)
+    assert (state.touched, state.threads, state.probed) == ([], 1, False)
 
 
 def test_forks_train_on_all_their_threads_and_alike(tmp_path: Path) -> None:

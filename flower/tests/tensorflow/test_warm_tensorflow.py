@@ -3,6 +3,17 @@ from pathlib import Path
 
 from oneflower.warm.modules import FRAMEWORKS
 from warm_zygote import PROGRAM, zygote_in
+from zygote_imports import imports_of
+
+# TensorFlow refuses this once it has made its context, and with it those of all devices.
+PROBE = "import tensorflow; tensorflow.config.threading.set_intra_op_parallelism_threads(1); probed = True"
+
+
+def test_imports_touch_no_device_and_start_no_threads(tmp_path: Path) -> None:
+    state = imports_of(tmp_path, "tensorflow", PROBE)
+    assert state.imported == state.wanted
+    assert set(FRAMEWORKS["tensorflow"]) <= set(state.imported)
+    assert (state.touched, state.threads, state.probed) == ([], 1, True)
 
 
 def test_forks_train_alike(tmp_path: Path) -> None:
