@@ -62,9 +62,9 @@ export function describeEvent({ event, data }: FlowerEvent): string | undefined 
 
 /** What is going on after an event, for the live line. */
 export function activityAfter({ event, data }: FlowerEvent): string | undefined {
+  if (event === 'waiting_for_nodes') return `Waiting for nodes: ${data.online} of ${data.wanted} online`;
   if (event === 'round_start') return `Round ${data.round} with ${counted(data.num_clients_selected, 'SuperNode')}`;
   if (event === 'run_ended' && data.resumes === true) return 'Waiting for the run to go on';
-  if (event === 'waiting_for_nodes') return `Waiting for nodes: ${data.online} of ${data.wanted} online`;
   if (event === 'run_submitted' || event === 'run_resumed') return `Run ${data.run_id}: Flower starts the app`;
   if (event === 'boot_ready') return 'Waiting for SuperNodes';
   return undefined;
