@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { FlowerEvent } from '@oneflower/contract';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedCloud, ownApp, type ServiceView } from '../support/embedded-cloud.ts';
 import { listen } from '../support/network.ts';
@@ -113,13 +114,20 @@ describe('a service', () => {
     process.kill(await pidOf(nodes[0], 'flower-supernode'), 'SIGKILL');
     const { code, stderr } = await training.ended;
     expect(code, stderr).toBe(0);
-    const text = readFileSync(join(cloud.root(superLink), 'var/lib/oneflower/events.jsonl'), 'utf8');
-    const told = text.split('\n').filter(line => /"event":"(client_failure|round_end)"/.test(line));
-    expect(told.map(line => JSON.parse(line))).toMatchObject([
+    const told = eventsOf(superLink);
+    expect(told.filter(({ event }) => event === 'client_failure' || event === 'round_end')).toMatchObject([
       { event: 'client_failure', data: { round: 1, error: expect.stringContaining('Node Unavailable') } },
       { event: 'round_end', data: { round: 1, num_clients_responded: 1, num_clients_failed: 1 } },
       { event: 'round_end', data: { round: 2, num_clients_responded: 2, num_clients_failed: 0 } },
     ]);
+    // Its Flower was not started, and so could not be let in, before the SuperLink had listed the node offline.
+    const nodeId = healthy.vms.find(({ id }) => id === nodes[0])?.nodeId;
+    const left = told.findLast(({ event, data }) => event === 'client_leave' && data.node_id === nodeId);
+    const started = eventsOf(nodes[0]).findLast(
+      ({ event, data }) => event === 'process_started' && data.name === 'flower-supernode',
+    );
+    expect(left).toBeDefined();
+    expect(Date.parse(started?.timestamp ?? '')).toBeGreaterThan(Date.parse(left?.timestamp ?? ''));
     await recovered();
   });
 
@@ -155,6 +163,14 @@ describe('a service', () => {
     await recovered();
     await trains();
   });
+
+  function eventsOf(vm: number): FlowerEvent[] {
+    const text = readFileSync(join(cloud.root(vm), 'var/lib/oneflower/events.jsonl'), 'utf8');
+    return text
+      .split('\n')
+      .filter(Boolean)
+      .map(line => JSON.parse(line) as FlowerEvent);
+  }
 
   async function agentOf(vm: number): Promise<number> {
     return pidOf(vm, 'node');

@@ -58,7 +58,7 @@ type Answer =
 async function ask(node: WatchedNode): Promise<Answer> {
   try {
     const trouble = node.flowerTrouble();
-    const said = trouble?.message.slice(0, 2000) ?? null;
+    const said = trouble?.message ?? null;
     const { online, training, partition } = await node.askState(trouble ? 'failed' : 'running', said);
     if (trouble) return { verdict: 'away', error: trouble };
     const moved = partition.id !== node.partition.id || partition.of !== node.partition.of;

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -29,7 +28,7 @@ import { Replaceable } from './replaceable.ts';
 import type { RoleMachine } from './role.ts';
 import { createSiteClient, nodeRemoved, type SiteClient } from './site/index.ts';
 import { createStuckCheck } from './stuck-flower.ts';
-import { formerSessionEnded, heldBack } from './supernode-session.ts';
+import { FlowerSession } from './supernode-session.ts';
 import { type WatchedNode, watchNode } from './supernode-watch.ts';
 import { type FlowerSetting, nodeConfigWith, superNodePort, superNodeProcesses } from './supervision/flower.ts';
 import { startFailed } from './supervision/supervisor.ts';
@@ -37,8 +36,8 @@ import { startFailed } from './supervision/supervisor.ts';
 const flowerProcess = 'flower-supernode';
 const toleratedRestarts = 3;
 const onlinePauseMs = 500;
-/** Flower that was started again and is refused ends sooner. */
-const steadyMs = 20_000;
+/** Of an error's text, what the SuperLink takes. */
+const longestError = 2000;
 
 /** The SuperNode's part of the agent: what its boot steps bring about. */
 export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
@@ -52,11 +51,19 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   /** The SuperLink that was found is gone: its successor may be elsewhere. */
   #lost = false;
   #knownCa: string | undefined;
+  #isWatched = false;
+  readonly #session: FlowerSession;
   readonly #stuck: ReturnType<typeof createStuckCheck>;
   readonly #ended = new AbortController();
 
   constructor(guest: Guest) {
     this.guest = guest;
+    this.#session = new FlowerSession({
+      ...{ clock: guest.clock, log: guest.log, supervisor: guest.supervisor, process: flowerProcess },
+      file: join(guest.layout.state, 'session'),
+      // The same phase as those who wait for the node tell meanwhile.
+      ask: held => this.#tell(this.#isWatched ? 'failed' : 'starting', held?.message ?? null),
+    });
     const startedAt = () => guest.supervisor.state(flowerProcess)?.startedAt;
     this.#stuck = createStuckCheck(guest.clock, { startedAt, startAnew: () => this.#restartFlower() });
   }
@@ -136,9 +143,9 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
       nodeConfig: nodeConfigWith(settings.FL_NODE_CONFIG, keys, this.enrolment.partition),
     });
     if (!supervisor.state(flowerProcess)) await assertPortFree(superNodePort(this.#flower.loopback), flowerProcess);
-    // Before this life's mark is made. Without TLS Flower makes a key at each start: no session is in its way.
-    const mayStart = trust && this.#formerSessionEnded();
-    await writeFileAtomic(this.#sessionFile, '', { mode: 0o600 });
+    const formerIsOver = await this.#session.begin();
+    // Without TLS Flower makes a key at each start: no session is in its way.
+    const mayStart = trust && formerIsOver;
     await supervisor.ensure(
       specs.map(spec => (spec.name === flowerProcess ? { ...spec, mayStart } : spec)),
       signal,
@@ -148,8 +155,10 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   /** Step: the SuperLink sees this node. */
   async waitOnline(signal: AbortSignal): Promise<void> {
     const before = this.restarts;
-    // While Flower does not run it is the one before that the SuperLink lists.
-    while (!(await this.askState(this.#phase, this.#held?.message ?? null)).online || this.#phase === 'starting') {
+    for (;;) {
+      const { isOwn, held } = this.#session;
+      const { online } = await this.askState(this.#phase, held?.message ?? null);
+      if (online && isOwn) break;
       const state = this.guest.supervisor.state(flowerProcess);
       if (state && !state.running && !state.held && this.restarts - before >= toleratedRestarts) {
         throw failure('node_not_online', startFailed(flowerProcess, state).message);
@@ -179,12 +188,17 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   }
 
   async watch(signal: AbortSignal): Promise<void> {
-    this.#lost = await watchNode(this, signal);
+    this.#isWatched = true;
+    try {
+      this.#lost = await watchNode(this, signal);
+    } finally {
+      this.#isWatched = false;
+    }
   }
 
   async stop(): Promise<void> {
     this.#ended.abort(new Error('the node was stopped'));
-    await this.#stopFlower();
+    await this.#session.end();
     await this.#site.close();
   }
 
@@ -211,13 +225,8 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
     return this.#enrolment;
   }
 
-  /** Why Flower does not run steadily at this moment: the SuperLink lists a node for a while after its Flower has died. */
   flowerTrouble(): OneFlowerError | undefined {
-    const state = this.guest.supervisor.state(flowerProcess);
-    if (!state) return undefined;
-    if (this.#held) return this.#held;
-    const isYoung = state.restarts > 0 && this.guest.clock.now() - state.startedAt < steadyMs;
-    return state.running && !isYoung ? undefined : startFailed(flowerProcess, state);
+    return this.#session.trouble;
   }
 
   /** Tells the SuperLink how this node is, and hears whether it is online. */
@@ -228,19 +237,14 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   async #tell(phase: 'starting' | 'running' | 'failed', error: string | null): Promise<StateResponse> {
     const site = this.#site.value;
     if (!site) throw failure('superlink_unreachable', `There is no connection to ${formatHostPort(this.gateAddress)}.`);
-    return site.state(this.enrolment.nodeToken, { phase, restarts: this.restarts, error });
+    const said = error?.slice(0, longestError) ?? null;
+    return site.state(this.enrolment.nodeToken, { phase, restarts: this.restarts, error: said });
   }
 
   async #restartFlower(): Promise<void> {
     this.guest.log.warning('Flower runs but does not come back to the SuperLink: it is started anew.');
-    await this.#stopFlower();
+    await this.#session.end();
     await this.startFlower(this.#ended.signal);
-  }
-
-  /** Flower that was asked to end has told the SuperLink: its key is free. */
-  async #stopFlower(): Promise<void> {
-    await this.guest.supervisor.stop();
-    await rm(this.#sessionFile, { force: true });
   }
 
   get #publicKey(): string {
@@ -274,27 +278,5 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
 
   get #caFile(): string {
     return join(this.guest.layout.certs, 'ca.crt');
-  }
-
-  /** There while Flower has a session with the SuperLink that was not ended in an orderly way. */
-  get #sessionFile(): string {
-    return join(this.guest.layout.state, 'session');
-  }
-
-  /** Why Flower is held back, if it is. */
-  get #held(): OneFlowerError | undefined {
-    return this.guest.supervisor.state(flowerProcess)?.held ? heldBack() : undefined;
-  }
-
-  #formerSessionEnded(): (signal: AbortSignal) => Promise<void> {
-    const { supervisor, clock, log } = this.guest;
-    const state = supervisor.state(flowerProcess);
-    return formerSessionEnded({
-      ...{ clock, log },
-      // One that runs is ended in order where another is to take its place.
-      wasCutOff: state ? !state.running : existsSync(this.#sessionFile),
-      restarts: () => this.restarts,
-      ask: () => this.#tell('starting', this.#held?.message ?? null),
-    });
   }
 }

@@ -96,7 +96,8 @@ export class Enrolment {
   async report(token: string, request: StateRequest): Promise<StateResponse> {
     const record = this.#byToken(token);
     this.liveness.hear(record.publicKey, request);
-    if (request.phase === 'running' && !this.liveness.isOnline(record, this.#state.nodes)) {
+    // Without TLS only nodes that run are told apart in Flower's list.
+    if ((this.#options.tls || request.phase === 'running') && !this.liveness.isOnline(record, this.#state.nodes)) {
       await this.liveness.listIfOld().catch(() => undefined);
     }
     const online = this.liveness.isOnline(record, this.#state.nodes);

@@ -303,6 +303,13 @@ describe('the state of nodes', () => {
     ]);
   });
 
+  it.each(['starting', 'failed'] as const)('asks Flower, after a restart too, for a node that is %s', async phase => {
+    const { nodeId, nodeToken } = await client().enrol(node());
+    book.setOnline([nodeId ?? '']);
+    await start();
+    expect(await client().state(nodeToken, { ...running, phase })).toMatchObject({ online: true });
+  });
+
   it('shows errors, restarts of phase and silence', async () => {
     const { nodeToken } = await client().enrol(node());
     await client().state(nodeToken, { phase: 'failed', restarts: 3, error: 'no data' });

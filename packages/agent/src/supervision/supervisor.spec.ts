@@ -146,6 +146,23 @@ describe('supervisor', () => {
     expect(allowed).toHaveLength(2);
   });
 
+  it.each([
+    [true, "process.on('SIGTERM', () => process.exit(0))"],
+    [false, "process.on('SIGTERM', () => process.exit(1))"],
+    [false, "process.on('SIGTERM', () => {})"],
+    [false, 'process.exit(0)'],
+  ])('tells whether a process has ended in order when it was stopped (%s: %s)', async (inOrder, text) => {
+    const { clock, supervisor, count, lines } = await world();
+    await supervisor.ensure([script(`${text}; console.log('up'); ${runs}`)]);
+    await expect.poll(() => lines.some(line => line.endsWith('up')) || count('process_ended') > 0).toBe(true);
+    const state = supervisor.state('flower-test');
+    expect(state?.endedInOrder).toBe(false);
+    const stopped = supervisor.stop();
+    if (text.includes('{}')) await clock.advance(300);
+    await stopped;
+    expect(state).toMatchObject({ running: false, endedInOrder: inOrder });
+  });
+
   it('never starts a process that was held back when it was told to end', async () => {
     const { supervisor, count, lines } = await world();
     let given: AbortSignal | undefined;
@@ -194,12 +211,20 @@ describe('supervisor', () => {
     const app = "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)";
     const spawns = `require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(app)}], { detached: true, stdio: 'ignore' })`;
     const once = `const fs = require('node:fs'); if (!fs.existsSync(${marker})) { fs.writeFileSync(${marker}, ''); ${spawns} }`;
-    await supervisor.ensure([script(`${once}; ${runs}`)]);
+    const allowed: (() => void)[] = [];
+    const mayStart = () => new Promise<void>(resolve => allowed.push(resolve));
+    await supervisor.ensure([{ ...script(`${once}; ${runs}`), mayStart }]);
+    allowed[0]?.();
     await expect.poll(async () => (await processesOf(guest)).length).toBe(2);
     const [parent] = await processesOf(guest);
     process.kill(parent?.pid ?? 0, 'SIGKILL');
     await expect.poll(() => count('process_ended')).toBe(1);
-    await clock.advance(1000);
+    // A successor that is held back cannot tell it anything.
+    for (let held = 0; held < 90; held += 10) {
+      await clock.advance(10_000);
+      await expect(processesOf(guest)).resolves.toHaveLength(1);
+    }
+    allowed[1]?.();
     await expect.poll(async () => (await processesOf(guest)).length).toBe(2);
     await expect
       .poll(async () => {

@@ -34,6 +34,8 @@ export interface ProcessState {
   startedAt: number;
   /** The signal by which it ended last, unless it ended by itself. */
   killedBy: string | undefined;
+  /** Whether it ran when it was asked to end, and has done so by itself within the grace period, with exit code 0. */
+  endedInOrder: boolean;
   lastLines: string[];
 }
 
@@ -112,6 +114,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   function startNow(entry: Supervised): void {
     const { state } = entry;
     Object.assign(state, { running: true, startedAt: options.clock.now() });
+    if (state.restarts > 0) void endOrphansLater();
     try {
       watch(entry, launch(entry.spec));
     } catch (error) {
@@ -149,7 +152,10 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     const { spec, state } = entry;
     entry.child = undefined;
     state.running = false;
-    if (entry.unwanted.signal.aborted) return;
+    if (entry.unwanted.signal.aborted) {
+      state.endedInOrder = code === 0;
+      return;
+    }
     state.killedBy = signal ?? undefined;
     const lived = options.clock.now() - state.startedAt;
     entry.pauseMs = lived >= longLifeMs ? firstPauseMs : Math.min(longestPauseMs, entry.pauseMs * 2 || firstPauseMs);
@@ -162,7 +168,6 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     entry.timer = options.clock.after(entry.pauseMs, () => {
       state.restarts++;
       start(entry);
-      void endOrphansLater();
     });
   }
 
@@ -224,7 +229,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
 function supervised(spec: ProcessSpec): Supervised {
   const state = {
-    ...{ running: false, held: false, restarts: 0, startedAt: 0, killedBy: undefined },
+    ...{ running: false, held: false, restarts: 0, startedAt: 0, killedBy: undefined, endedInOrder: false },
     lastLines: [],
   };
   return { spec, child: undefined, state, pauseMs: 0, timer: undefined, unwanted: new AbortController() };
