@@ -2,7 +2,7 @@
 
 A SuperNode (1.41) takes the next message when the app has answered this one, however long that takes: one that hangs
 keeps its node from this run and from all later ones. Nobody waits for its answer any more when the time of the round
-is over, which the run configuration names.
+is over: that which the run configuration names, or the one that servers keep to by default.
 """
 
 import contextlib
@@ -15,9 +15,12 @@ from typing import NoReturn
 
 from flwr.app import Context, Message
 
+from oneflower.settings import TrainingSettings
 from oneflower.warm.internals import function_of, module_of
 
 KEY = "round-timeout"
+# Of Flower's strategies and OneFlower's.
+DEFAULT_SECONDS = TrainingSettings.round_timeout
 # So long an app has that does not heed the exception: code outside of Python, or one that catches everything.
 GRACE_SECONDS = 10.0
 HUNG = 71
@@ -36,17 +39,18 @@ def end_in_time() -> None:
     call = function_of(kind, "__call__")
 
     def within_round(app: object, message: Message, context: Context) -> Message:
-        seconds = _seconds_of(context.run_config)
-        with _limit(seconds) if seconds is not None else contextlib.nullcontext():
+        with _limit(_seconds_of(context.run_config)):
             reply: Message = call(app, message=message, context=context)
             return reply
 
     kind.__call__ = within_round
 
 
-def _seconds_of(run_config: Mapping[str, object]) -> int | None:
+def _seconds_of(run_config: Mapping[str, object]) -> int:
     seconds = run_config.get(KEY)
-    return seconds if isinstance(seconds, int) and not isinstance(seconds, bool) and seconds > 0 else None
+    if isinstance(seconds, int) and not isinstance(seconds, bool) and seconds > 0:
+        return seconds
+    return DEFAULT_SECONDS
 
 
 @contextlib.contextmanager
