@@ -49,6 +49,7 @@ def manifest(server_round: int = 6, *, is_final: bool = False) -> Manifest:
         unknown_state=[],
         node_examples={"18446744073709551615": 10},
         versions={"numpy": "2.4.6"},
+        privacy={"privacy_clipping_norm": 1.5},
         saved_at="2026-01-02T03:04:05+00:00",
     )
 

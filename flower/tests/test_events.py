@@ -37,6 +37,8 @@ def test_events_are_lines_that_satisfy_the_contract(journal: ReadEvents) -> None
     events.round_repeated(server_round=2, attempt=2, error="e" * 3000)
     events.checkpoint_saved(server_round=2, file="round-000002.npz", size=2**40, best=True)
     events.checkpoint_failed(server_round=2, error="No space left on device" * 200)
+    events.model_failed(server_round=2, error="No space left on device" * 200)
+    events.waiting_for_nodes(wanted=2, online=0)
     events.node_device(device="cpu", name="n" * 300)
     process = Events.of_process()
     process.worker_warm(program="flwr-clientapp", pid=7, memory_mb=math.inf, modules=("torch",))
@@ -56,6 +58,8 @@ def test_events_are_lines_that_satisfy_the_contract(journal: ReadEvents) -> None
         "round_repeated",
         "checkpoint_saved",
         "checkpoint_failed",
+        "model_failed",
+        "waiting_for_nodes",
         "node_device",
         "worker_warm",
         "worker_cold",

@@ -107,6 +107,12 @@ def test_each_round_tells_the_budget_spent_so_far(strategy: str, journal: ReadEv
     assert ends == [pytest.approx(gaussian_epsilon(1.0, 1)), pytest.approx(gaussian_epsilon(1.0, 2))]
     written = next(event["data"] for event in journal() if event["event"] == "model_written")
     assert written["metrics"]["privacy_epsilon"] == pytest.approx(ends[-1])
+    assert written["details"]["privacy"] == {
+        "privacy_clipping_norm": 1.0,
+        "privacy_noise_multiplier": 1.0,
+        "privacy_delta": DELTA,
+        "privacy_epsilon": pytest.approx(ends[-1]),
+    }
     model = read_model(models / "1.npz")
     assert len(set(model["w"].tolist())) == 3
     assert int(model["n"]) == 0
@@ -119,6 +125,11 @@ def test_clipping_alone_bounds_what_a_node_can_move(strategy: str, journal: Read
     np.testing.assert_allclose(read_model(models / "1.npz")["w"], [1.0] * 3, rtol=1e-6)
     end = next(event["data"] for event in journal() if event["event"] == "round_end")
     assert "privacy_epsilon" not in end["metrics"]
+    written = next(event["data"] for event in journal() if event["event"] == "model_written")
+    assert written["details"]["privacy"] == {
+        "privacy_clipping_norm": math.sqrt(3),
+        "privacy_noise_multiplier": 0.0,
+    }
 
 
 def test_without_a_clipping_norm_nothing_is_done() -> None:

@@ -25,8 +25,8 @@ from conftest import ReadEvents, parse_events
 from oneflower.checkpoints.resume import CHECKPOINTS_VARIABLE
 from oneflower.checkpoints.store import CheckpointStore
 from oneflower.events import EVENTS_VARIABLE
-from oneflower.model_file import MODELS_VARIABLE, read_model
-from oneflower.privacy import gaussian_epsilon
+from oneflower.model_file import MODELS_VARIABLE, ModelFileError, read_model
+from oneflower.privacy import DELTA, gaussian_epsilon
 from oneflower.server import (
     CheckpointDamagedError,
     CheckpointError,
@@ -388,6 +388,9 @@ def test_no_budget_is_told_after_rounds_without_noise(
     run(context_of(2, **NOISE, resume_from="1/round-000003.npz"), Nodes(metrics=LEVEL))
     assert budgets(journal) == [None] * ROUNDS
     assert "no privacy budget can be told" in caplog.text
+    told = {"privacy_clipping_norm": 1.0, "privacy_noise_multiplier": 2.0, "privacy_delta": DELTA}
+    assert journal()[-2]["data"]["details"]["privacy"] == told
+    assert CheckpointStore(root / "2").manifests()[-1].privacy == told
 
 
 def test_no_round_remains_the_model_is_that_of_the_checkpoint(root: Path, models: Path, journal: ReadEvents) -> None:
@@ -476,6 +479,20 @@ def test_no_result_at_all_fails_as_ever(root: Path, models: Path) -> None:
     with pytest.raises(TrainingFailedError, match="No node's training had a result in any round"):
         run(context_of(1), Nodes(failing=range(1, ROUNDS + 1)))
     assert not (root / "1").exists()
+
+
+def test_a_run_that_goes_on_without_any_result_fails_and_leaves_the_checkpoint_as_it_was(
+    root: Path, models: Path, journal: ReadEvents
+) -> None:
+    killed(context_of(1), "3 train")
+    with pytest.raises(TrainingFailedError, match=r"in any round after checkpoint 1/round-000002\.npz: "):
+        run(context_of(2, resume_from=newest(root, 1)), Nodes(failing=range(3, ROUNDS + 1)))
+    assert list(models.iterdir()) == []
+    assert not [event for event in journal() if event["event"] in ("model_written", "training_end")]
+    assert [(found.round, found.is_final) for found in CheckpointStore(root / "2").manifests()] == [
+        (1, False),
+        (2, False),
+    ]
 
 
 def other_app(context: Context) -> None:
@@ -726,6 +743,25 @@ def test_a_full_disk_is_told_and_training_goes_on(
     assert rounds_kept(root, 1) == [2, 5, 6]
     assert (models / "1.npz").exists()
     assert not list((root / "1").glob(".*"))
+
+
+def test_a_disk_that_stays_full_fails_the_run_with_the_reason(root: Path, models: Path, journal: ReadEvents) -> None:
+    with disk_of(-1), pytest.raises(ModelFileError, match=r"1\.npz could not be written: .*File too large"):
+        run(context_of(1, num_server_rounds=4), Filling(), constants={"big": np.zeros(20_000)})
+    assert rounds_kept(root, 1) == [1, 2]
+    assert list(models.iterdir()) == []
+    assert not [event for event in journal() if event["event"] in ("model_failed", "training_end")]
+
+
+def test_a_model_that_cannot_be_written_is_told_where_a_checkpoint_holds_it(
+    root: Path, models: Path, journal: ReadEvents
+) -> None:
+    models.rmdir()
+    run(context_of(1), Nodes())
+    *_, failed, end = journal()
+    assert (failed["event"], failed["data"]["round"], end["event"]) == ("model_failed", ROUNDS, "training_end")
+    assert "1.npz could not be written: " in failed["data"]["error"]
+    assert CheckpointStore(root / "1").manifests()[-1].is_final
 
 
 def test_what_could_not_be_written_is_made_up_for_in_the_next_round(

@@ -12,6 +12,7 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from conftest import ReadEvents
+from oneflower.events import Events
 from oneflower.metrics import average_metrics
 from oneflower.model_file import read_model
 from oneflower.server import Federation, TrainingFailedError
@@ -265,21 +266,30 @@ def test_settings_reach_the_strategy_and_a_round_waits_for_its_nodes(journal: Re
     context = context_of(num_server_rounds=1, min_fit_clients=4, min_evaluate_clients=3, min_available_clients=5)
     waits: list[float] = []
     Federation.begin(grid, context, sleep=waits.append).train(initial())
-    assert journal()[0]["data"]["min_clients"] == 5
     assert waits == [1, 1]
-    assert journal()[1]["data"]["num_clients_selected"] == 5
+    start, *waiting, begun = journal()[:4]
+    assert start["data"]["min_clients"] == 5
+    assert [(event["event"], event["data"]["online"]) for event in waiting] == [
+        ("waiting_for_nodes", 1),
+        ("waiting_for_nodes", 2),
+    ]
+    assert begun["data"]["num_clients_selected"] == 5
 
 
-def test_a_wait_is_told_at_each_change_and_every_minute(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wait_is_told_at_each_change_and_every_minute(caplog: pytest.LogCaptureFixture, journal: ReadEvents) -> None:
     grid = MemoryGrid({})
     grid.online = [[]] * 125 + [[1]] * 3 + [[1, 2]]
     with caplog.at_level("INFO", logger="flwr"):
-        assert wait_for_nodes(grid, 2, lambda _: None) == [1, 2]
+        assert wait_for_nodes(grid, 2, lambda _: None, Events.of_run(1)) == [1, 2]
     told = [record.message for record in caplog.records]
     assert told == [
         *["Waiting for nodes: 0 of 2 are online"] * 3,
         "Waiting for nodes: 1 of 2 are online",
         "2 nodes are online: training goes on",
+    ]
+    assert [(event["event"], event["data"]["wanted"], event["data"]["online"]) for event in journal()] == [
+        ("waiting_for_nodes", 2, 0),
+        ("waiting_for_nodes", 2, 1),
     ]
 
 

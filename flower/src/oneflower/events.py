@@ -56,6 +56,10 @@ class Events:
         data = {"strategy": strategy, "num_rounds": num_rounds, "min_clients": min_clients, "first_round": first_round}
         self._append("training_start", data)
 
+    def waiting_for_nodes(self, *, wanted: int, online: int) -> None:
+        """Fewer SuperNodes than wanted are online: training stands still."""
+        self._append("waiting_for_nodes", {"wanted": wanted, "online": online})
+
     def round_start(self, *, server_round: int, num_clients_selected: int) -> None:
         """A round begins."""
         self._append("round_start", {"round": server_round, "num_clients_selected": num_clients_selected})
@@ -110,6 +114,10 @@ class Events:
             "details": plain(details),
         }
         self._append("model_written", data)
+
+    def model_failed(self, *, server_round: int, error: str) -> None:
+        """The final arrays could not be written to the models folder; the checkpoint of the round holds them."""
+        self._append("model_failed", {"round": server_round, "error": error[:MAX_ERROR]})
 
     def training_end(self, *, total_rounds: int, seconds: float, metrics: Mapping[str, object]) -> None:
         """The ServerApp has done all rounds."""

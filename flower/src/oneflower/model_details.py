@@ -41,6 +41,7 @@ def model_details(
     node_examples: Mapping[str, int],
     versions: Mapping[str, str],
     arrays: Mapping[str, Mapping[str, Any]],
+    privacy: Mapping[str, float],
     own: Mapping[str, object],
 ) -> dict[str, object]:
     """Details of a model; ``own`` are those of the app, which come last and win. Cut to what an event can carry."""
@@ -54,7 +55,7 @@ def model_details(
         "trained_rounds": sum(record.trained for record in history),
         "best": None if best is None else asdict(best),
         "node_examples": dict(node_examples),
-        "privacy": {name: value for name, value in last.items() if name.startswith(PRIVACY_PREFIX)},
+        "privacy": {**privacy, **{name: value for name, value in last.items() if name.startswith(PRIVACY_PREFIX)}},
         "versions": dict(versions),
         "history": [asdict(record) for record in history],
         "arrays": {name: dict(form) for name, form in arrays.items()},

@@ -54,6 +54,15 @@ def epsilon_of(rate: float, delta: float = DELTA) -> float:
     return max(0.0, float(candidates.min()))
 
 
+def privacy_facts(settings: TrainingSettings) -> dict[str, float]:
+    """What the nodes' updates are protected with, for a model card; empty where they are not."""
+    norm, multiplier = settings.dp_clipping_norm, settings.dp_noise_multiplier
+    if norm == 0:
+        return {}
+    delta = {"privacy_delta": DELTA} if multiplier > 0 else {}
+    return {"privacy_clipping_norm": norm, "privacy_noise_multiplier": multiplier, **delta}
+
+
 class Privacy:
     """Clipping and noise of one run.
 

@@ -29,8 +29,8 @@ from oneflower.errors import TrainingFailedError
 from oneflower.events import Events, plain_mapping
 from oneflower.log import logger
 from oneflower.model_details import model_details
-from oneflower.model_file import models_folder, write_model
-from oneflower.privacy import Privacy
+from oneflower.model_file import ModelFileError, models_folder, write_model
+from oneflower.privacy import Privacy, privacy_facts
 from oneflower.settings import TrainingSettings
 from oneflower.strategies.factory import build_strategy
 from oneflower.strategy import NO_REPLY, EvaluateArrays, ReportingStrategy, error_text
@@ -111,7 +111,7 @@ class Federation:
         :param timeout: seconds that nodes have to answer; those of a round unless given.
         :raises TrainingFailedError: fewer nodes answered than a round needs.
         """
-        nodes = wait_for_nodes(self._grid, self.settings.nodes_to_begin, self._sleep)
+        nodes = wait_for_nodes(self._grid, self.settings.nodes_to_begin, self._sleep, self._events)
         content = question if question is not None else RecordDict()
         queries = [Message(content, dst_node_id=node, message_type=MessageType.QUERY) for node in nodes]
         seconds = self.settings.round_timeout if timeout is None else timeout
@@ -142,7 +142,7 @@ class Federation:
             or the highest accuracy.
         :raises TrainingFailedError: no round had a result, or a loss is no finite number.
         :raises CheckpointRefusedError: the checkpoint to go on from is of another model; no round has begun.
-        :raises ModelFileError: the model could not be written.
+        :raises ModelFileError: the model could not be written, nor is there a checkpoint that holds it.
         :raises ValueError: an array is both trained and constant.
         """
         constants, own = dict(constants or {}), plain_mapping(details or {})
@@ -163,14 +163,20 @@ class Federation:
             evaluate_config=evaluate_config,
             evaluate_fn=evaluate_fn,
         )
-        if reporting.aggregated_round == 0:
-            raise TrainingFailedError("No node's training had a result in any round: see the errors above")
+        if self.settings.num_rounds > self._resumed_round == reporting.aggregated_round:
+            rest = f" after checkpoint {self.resumed.place}" if self.resumed else ""
+            raise TrainingFailedError(f"No node's training had a result in any round{rest}: see the errors above")
         metrics = keeper.history[-1].metrics if keeper.history else {}
         self._keep(result.arrays, constants, own, keeper, reporting.aggregated_round, metrics)
         self._events.training_end(
             total_rounds=reporting.rounds_done, seconds=time.monotonic() - self._began, metrics=metrics
         )
         return result
+
+    @property
+    def _resumed_round(self) -> int:
+        """The round that the run goes on from; 0 where it begins."""
+        return self.resumed.round if self.resumed else 0
 
     def _rounds(self, keeper: CheckpointKeeper) -> ReportingStrategy:
         def round_ended(record: RoundRecord, model: ArrayRecord) -> None:
@@ -183,7 +189,7 @@ class Federation:
             self._events,
             sleep=self._sleep,
             privacy=self._privacy(keeper),
-            first_round=self.resumed.round + 1 if self.resumed else 1,
+            first_round=self._resumed_round + 1,
             on_round_end=round_ended,
         )
         return reporting
@@ -208,7 +214,7 @@ class Federation:
             logger.info("%s: no checkpoints are written", reason)
         schedule = Schedule(settings.checkpoint_interval, settings.checkpoint_keep, settings.num_rounds)
         forms = described({name: array.numpy() for name, array in initial.items()})
-        subject = Subject(self._identity, forms, constants, details)
+        subject = Subject(self._identity, forms, constants, details, privacy_facts(settings))
         return CheckpointKeeper(store, schedule, subject, state, self._events, rule=best)
 
     def _go_on(
@@ -268,7 +274,14 @@ class Federation:
             return
         arrays = {**{name: array.numpy() for name, array in trained.items()}, **constants}
         file = f"{self._run_id}.npz"
-        write_model(arrays, folder / file)
+        try:
+            write_model(arrays, folder / file)
+        except ModelFileError as error:
+            if keeper.saved_round < server_round:
+                raise
+            logger.error("%s. The checkpoint of round %d holds the model", error, server_round)
+            self._events.model_failed(server_round=server_round, error=str(error))
+            return
         details = model_details(
             strategy=self._strategy,
             app=self._identity.app,
@@ -279,6 +292,7 @@ class Federation:
             node_examples=keeper.nodes.examples,
             versions={**server_versions(), **keeper.nodes.versions},
             arrays={name: {"shape": list(array.shape), "type": str(array.dtype)} for name, array in arrays.items()},
+            privacy=privacy_facts(self.settings),
             own=own,
         )
         self._events.model_written(file=file, server_round=server_round, metrics=metrics, details=details)

@@ -115,14 +115,14 @@ class ReportingStrategy(Strategy):
         return result
 
     def _train(self, number: int, grid: Grid, result: Result, config: ConfigRecord, timeout: float) -> None:
-        wait_for_nodes(grid, nodes_wanted(self.inner, "train"), self._sleep)
+        wait_for_nodes(grid, nodes_wanted(self.inner, "train"), self._sleep, self._events)
         questions = self.configure_train(number, result.arrays, config, grid)
         arrays, metrics = self.aggregate_train(number, grid.send_and_receive(questions, timeout=timeout))
         result.arrays = result.arrays if arrays is None else arrays
         _keep(result.train_metrics_clientapp, number, metrics)
 
     def _evaluate(self, number: int, grid: Grid, result: Result, config: ConfigRecord, timeout: float) -> None:
-        wait_for_nodes(grid, nodes_wanted(self.inner, "evaluate"), self._sleep)
+        wait_for_nodes(grid, nodes_wanted(self.inner, "evaluate"), self._sleep, self._events)
         questions = self.configure_evaluate(number, result.arrays, config, grid)
         metrics = self.aggregate_evaluate(number, grid.send_and_receive(questions, timeout=timeout))
         _keep(result.evaluate_metrics_clientapp, number, metrics)

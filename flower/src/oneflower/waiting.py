@@ -6,16 +6,22 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from oneflower.checkpoints.state import chain_of
+from oneflower.events import Events
 from oneflower.log import logger
 
 # Looks of one second each after which the wait is told once more.
 REMINDER = 60
 
 
-def wait_for_nodes(grid: Grid, wanted: int, sleep: Callable[[float], None]) -> list[int]:
-    """The nodes that are online, once ``wanted`` are. The log tells each change of their number, and every minute."""
+def wait_for_nodes(grid: Grid, wanted: int, sleep: Callable[[float], None], events: Events) -> list[int]:
+    """The nodes that are online, once ``wanted`` are. An event and the log tell each change of their number.
+
+    The log tells it every minute as well.
+    """
     said, looks = -1, 0
     while len(nodes := sorted(grid.get_node_ids())) < wanted:
+        if len(nodes) != said:
+            events.waiting_for_nodes(wanted=wanted, online=len(nodes))
         if len(nodes) != said or looks % REMINDER == 0:
             said = len(nodes)
             logger.info("Waiting for nodes: %d of %d are online", said, wanted)

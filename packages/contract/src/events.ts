@@ -184,6 +184,12 @@ export const events = {
       details: z.record(z.string(), z.unknown()),
     }),
   },
+  model_failed: {
+    level: 'WARNING',
+    from: 'app',
+    help: 'The final arrays could not be written; the checkpoint of the round holds them.',
+    data: z.object({ run_id: z.string(), round, error: z.string().max(2000) }),
+  },
   training_end: {
     level: 'INFO',
     from: 'app',

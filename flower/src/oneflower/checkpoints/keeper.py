@@ -43,6 +43,7 @@ class Subject:
     initial: dict[str, dict[str, Any]]
     constants: Mapping[str, NDArray[Any]]
     details: dict[str, Any]
+    privacy: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ class CheckpointKeeper:
             unknown_state=[],
             node_examples=self.nodes.examples,
             versions=self.nodes.versions,
+            privacy=dict(subject.privacy),
             saved_at=self._now().isoformat(timespec="seconds"),
         )
 

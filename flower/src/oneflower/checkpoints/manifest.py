@@ -56,6 +56,7 @@ class Manifest:
     unknown_state: list[str]
     node_examples: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    privacy: dict[str, float] = field(default_factory=dict)
     saved_at: str = ""
     format: int = FORMAT
 
@@ -191,7 +192,8 @@ _SHAPES: dict[str, Callable[[object], bool]] = {
     "unknown_state": _texts,
     "node_examples": _mapping_of(_whole),
     "versions": _mapping_of(_text),
+    "privacy": _mapping_of(_number),
     "saved_at": _text,
     "format": _whole,
 }
-_REQUIRED = set(_SHAPES) - {"node_examples", "versions", "saved_at"}
+_REQUIRED = set(_SHAPES) - {"node_examples", "versions", "privacy", "saved_at"}

@@ -36,6 +36,7 @@ async function service(python: string, app = 'anomaly-detection') {
     await writeCheckpoint(root, '7', round, {
       ...{ is_best: round === 2, best: { round: 2, metric: 'loss', value: 0.5 } },
       ...{ node_examples: { '1': 40 }, details: { columns: ['a'] }, metrics: { loss: 1, privacy_epsilon: 2 } },
+      privacy: { privacy_clipping_norm: 1.5 },
     });
   }
   const models = new ModelFiles({ guest, flower: () => setting, keeper });
@@ -73,7 +74,8 @@ describe('the model of a round', () => {
     expect(await models.describe('7', 'best')).toMatchObject({
       ...{ runId: '7', app: 'anomaly-detection', round: 2, file: 'round-000002.npz', bytes: checkpointText(2).length },
       details: {
-        ...{ strategy: 'FedAvg', num_rounds: 5, node_examples: { '1': 40 }, privacy: { privacy_epsilon: 2 } },
+        ...{ strategy: 'FedAvg', num_rounds: 5, node_examples: { '1': 40 } },
+        privacy: { privacy_clipping_norm: 1.5, privacy_epsilon: 2 },
         columns: ['a'],
       },
     });

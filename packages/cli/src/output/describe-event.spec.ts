@@ -41,6 +41,10 @@ const cases: [Omit<FlowerEvent, 'timestamp'>, string | undefined][] = [
     'Run 7: waits for nodes: 1 of 2 online',
   ],
   [
+    { event: 'model_failed', data: { run_id: '7', round: 3, error: 'No space left on device' } },
+    'Run 7: no final model is kept, the checkpoint of round 3 holds it: No space left on device',
+  ],
+  [
     { event: 'data_refused', data: { run_id: '7', file: 'rows.csv', line: 3, error: 'not a number' } },
     'Data refused: rows.csv, line 3: not a number',
   ],

@@ -49,6 +49,8 @@ export function describeEvent({ event, data }: FlowerEvent): string | undefined 
       return `Round ${data.round}: no checkpoint could be written: ${data.error}`;
     case 'training_end':
       return `Run ${data.run_id}: training done, ${counted(data.total_rounds, 'round')} in ${seconds(data.total_duration_seconds)}`;
+    case 'model_failed':
+      return `Run ${data.run_id}: no final model is kept, the checkpoint of round ${data.round} holds it: ${data.error}`;
     case 'model_written':
       return undefined;
     case 'data_loaded':
