@@ -73,6 +73,18 @@ def test_a_checkpoint_of_another_network_is_refused(checkpoints: Path, data: lis
     assert other.rounds == []
 
 
+def test_a_checkpoint_of_other_columns_is_refused(checkpoints: Path, data: list[Path]) -> None:
+    first_run(checkpoints, data)
+    for folder in data:
+        rows = folder / "rows.csv"
+        rows.write_text(rows.read_text().replace("a,b,label", "a,y,label"))
+    other = run(checkpoints, data, CHECKPOINT)
+    assert other.error is not None
+    assert "Checkpoint 7/round-000001.npz does not belong to this run" in other.error
+    assert "its column 2 is 'b', that of the nodes 'y'" in other.error
+    assert other.rounds == []
+
+
 def test_the_best_round_is_that_of_the_highest_roc_auc(checkpoints: Path, data: list[Path]) -> None:
     done = first_run(checkpoints, data)
     (written,) = [event["data"] for event in done.events if event["event"] == "model_written"]

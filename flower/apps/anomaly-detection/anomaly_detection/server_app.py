@@ -1,12 +1,17 @@
 """What runs beside the SuperLink: agree on the scale of the sensors, then average the nodes' weights."""
 
+from itertools import zip_longest
+
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from anomaly_detection.exchange import ExchangeError, agree, scale_config, weights_record
 from anomaly_detection.plan import NETWORKS, TrainingPlan
 from anomaly_detection.scaling import Scale
-from oneflower.server import Federation
+from oneflower.replies import quoted
+from oneflower.server import CheckpointRefusedError, Federation
+
+MOST_DIFFERENCES = 3
 
 app = ServerApp()
 
@@ -33,10 +38,19 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _agreed(federation: Federation) -> tuple[tuple[str, ...], Scale]:
-    """Columns and scale, by which the weights have their meaning: a run that goes on keeps those that it began with."""
-    if federation.resumed is None:
-        return agree(federation.ask())
-    constants, columns = federation.resumed.constants, federation.resumed.details.get("columns")
-    if not isinstance(columns, list) or not {"center", "width"} <= set(constants):
+    """Columns and scale, by which the weights have their meaning: a run that goes on keeps the scale it began with."""
+    columns, scale = agree(federation.ask())
+    resumed = federation.resumed
+    if resumed is None:
+        return columns, scale
+    constants, theirs = resumed.constants, resumed.details.get("columns")
+    if not isinstance(theirs, list) or not {"center", "width"} <= set(constants):
         raise ExchangeError("The checkpoint to go on from does not state the columns and the scale of the sensors")
-    return tuple(str(column) for column in columns), Scale(constants["center"], constants["width"])
+    differences = [
+        f"its column {place} is {quoted(str(its))}, that of the nodes {quoted(ours)}"
+        for place, (its, ours) in enumerate(zip_longest(theirs, columns, fillvalue=""), start=1)
+        if its != ours
+    ]
+    if differences:
+        raise CheckpointRefusedError(resumed.place, differences[:MOST_DIFFERENCES])
+    return columns, Scale(constants["center"], constants["width"])

@@ -30,24 +30,11 @@ class BaseFacts:
         return ConfigRecord({"model": self.model, "fingerprint": self.fingerprint, "parameters": self.parameters})
 
     @classmethod
-    def of_details(cls, details: Mapping[str, object]) -> "BaseFacts":
-        """The facts in the details of a checkpoint.
-
-        :raises ExchangeError: it holds none.
-        """
-        facts = cls._of_values(details)
-        if facts is None:
-            raise ExchangeError("The checkpoint to go on from does not state its base model")
-        return facts
-
-    @classmethod
     def of_config(cls, record: object) -> "BaseFacts | None":
         """The facts in a record; None when it holds none."""
-        return cls._of_values(record) if isinstance(record, ConfigRecord) else None
-
-    @classmethod
-    def _of_values(cls, values: Mapping[str, object]) -> "BaseFacts | None":
-        model, fingerprint, parameters = (values.get(key) for key in ("model", "fingerprint", "parameters"))
+        if not isinstance(record, ConfigRecord):
+            return None
+        model, fingerprint, parameters = (record.get(key) for key in ("model", "fingerprint", "parameters"))
         if not isinstance(model, str) or not isinstance(fingerprint, str) or not isinstance(parameters, int):
             return None
         return cls(model, fingerprint, parameters)

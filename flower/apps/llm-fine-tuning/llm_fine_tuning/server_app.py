@@ -6,7 +6,7 @@ NumPy is enough: the base model is on the nodes only.
 from flwr.app import ArrayRecord, Context
 from flwr.serverapp import Grid, ServerApp
 
-from llm_fine_tuning.exchange import BaseFacts, adapters_record, agree
+from llm_fine_tuning.exchange import BaseFacts, agree
 from llm_fine_tuning.plan import Plan
 from oneflower.checkpoints.errors import CheckpointRefusedError
 from oneflower.server import Federation
@@ -38,17 +38,19 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _agreed(federation: Federation, plan: Plan) -> tuple[BaseFacts, ArrayRecord]:
-    """The base model and the adapters to begin with: those of the checkpoint where the run goes on from one."""
-    if federation.resumed is None:
-        return agree(federation.ask())
-    details = federation.resumed.details
-    ours = {"model": plan.model, "lora_rank": plan.rank, "seed": plan.seed}
+    """The nodes' base model, which has to be that of the checkpoint to go on from, and the adapters to begin with."""
+    base, start = agree(federation.ask())
+    resumed = federation.resumed
+    if resumed is None:
+        return base, start
+    details = resumed.details
+    ours = {"model": plan.model, "fingerprint": base.fingerprint, "lora_rank": plan.rank, "seed": plan.seed}
     differences = [
-        f"its {key} is {details.get(key)!r}, that of this run {value!r}"
+        f"its {key} is {details.get(key)!r:.100}, that of this run {value!r:.100}"
         for key, value in ours.items()
         if details.get(key) != value
     ]
     if differences:
-        raise CheckpointRefusedError(federation.resumed.place, differences)
-    # Those of a release that sent each layer by itself become other arrays here: such a checkpoint is refused.
-    return BaseFacts.of_details(details), adapters_record(federation.resumed.arrays)
+        raise CheckpointRefusedError(resumed.place, differences)
+    # Those of a release that sent each layer by itself are other arrays than these: such a checkpoint is refused.
+    return base, start
