@@ -67,6 +67,32 @@ describe('a model card', () => {
     expect(text).toContain('How much data the nodes have was not told.');
   });
 
+  it('says what was done for privacy, and where no budget can be told', () => {
+    const clipped = { privacy_clipping_norm: 1.5, privacy_noise_multiplier: 0 };
+    const noisy = { privacy_clipping_norm: 1.5, privacy_noise_multiplier: 2, privacy_delta: 0.00001 };
+    const lines = (privacy: object) =>
+      renderCard(modelCard({ ...manifest, details: { privacy } }, file))
+        .split('\n## ')
+        .find(section => section.startsWith('Privacy'))
+        ?.trim()
+        .split('\n');
+    const none = 'Trained without differential privacy.';
+    const noNoise = 'Updates were clipped, but there was no noise: this is no differential privacy.';
+    const unbounded = 'No privacy budget can be told: nothing bounds what the rounds have let out.';
+    const table = ['| What | Value |', '| --- | --- |', '| privacy_clipping_norm | 1.5 |'];
+    const noise = ['| privacy_noise_multiplier | 2 |', '| privacy_delta | 0.00001 |'];
+    expect(lines({})).toEqual(['Privacy', '', none]);
+    expect(lines(clipped)).toEqual(['Privacy', '', noNoise, '', ...table, '| privacy_noise_multiplier | 0 |']);
+    expect(lines(noisy)).toEqual(['Privacy', '', unbounded, '', ...table, ...noise]);
+    expect(lines({ ...noisy, privacy_epsilon: 3 })).toEqual([
+      'Privacy',
+      '',
+      ...table,
+      ...noise,
+      '| privacy_epsilon | 3 |',
+    ]);
+  });
+
   it('is not broken by the names that apps give', () => {
     const details = { strategy: 'a|b\n<script>', node_examples: { 'x | y\n# z': 1 } };
     const text = renderCard(modelCard({ ...manifest, app: '[x](http://y)', details }, file));

@@ -34,7 +34,11 @@ export interface ModelCard {
   nodeExamples: Record<string, number>;
   metrics: Record<string, number>;
   best: { round: number; metric: string; value: number } | null;
-  /** Budget spent and what it was computed with; empty without differential privacy. */
+  /**
+   * Budget spent (`privacy_epsilon`, absent where nothing bounds it) and what it was computed with
+   * (`privacy_clipping_norm`, `privacy_noise_multiplier`, `privacy_delta`, absent in manifests of earlier releases);
+   * empty where updates were not clipped.
+   */
   privacy: Record<string, number>;
   versions: Record<string, string>;
   history: { round: number; metrics: Record<string, number> }[];
@@ -105,7 +109,13 @@ function dataTable(nodeExamples: Readonly<Record<string, number>>): string {
 
 function privacyText(privacy: Readonly<Record<string, number>>): string {
   if (Object.keys(privacy).length === 0) return 'Trained without differential privacy.';
-  return numberTable(['What', 'Value'], privacy);
+  const values = numberTable(['What', 'Value'], privacy);
+  if (privacy.privacy_epsilon !== undefined) return values;
+  const why =
+    (privacy.privacy_noise_multiplier ?? 0) > 0
+      ? 'No privacy budget can be told: nothing bounds what the rounds have let out.'
+      : 'Updates were clipped, but there was no noise: this is no differential privacy.';
+  return `${why}\n\n${values}`;
 }
 
 function curveTable(history: ModelCard['history']): string {
