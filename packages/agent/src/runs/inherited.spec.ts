@@ -31,6 +31,14 @@ describe('a new VM with the disk of an earlier one', () => {
     expect(lines.join('\n')).toMatch(/Training goes on from round 3 of 5, where run 42 of an earlier VM/);
   });
 
+  it('goes on to the rounds that are wanted now, where they are more or fewer', async () => {
+    for (const [rounds, words] of Object.entries({ 4: /from round 3 of 4,/, 9: /from round 3 of 9,/ })) {
+      const { outside, lines } = await moved({}, { FL_NUM_ROUNDS: rounds });
+      expect(outside.handedOver).toMatchObject([{ from: '42/round-000003.npz' }]);
+      expect(lines.join('\n')).toMatch(words);
+    }
+  });
+
   it('falls back on its checkpoints when it is interrupted before a new one', async () => {
     const all = await moved();
     await interrupt(all, '101');
@@ -40,6 +48,7 @@ describe('a new VM with the disk of an earlier one', () => {
   it.each([
     [{ is_final: true }, {}, /has done all of its 5 rounds/],
     [{ num_rounds: 3 }, {}, /has done all of its 3 rounds/],
+    [{}, { FL_NUM_ROUNDS: '3' }, /run 42 of before has done round 3, and FL_NUM_ROUNDS is 3 now/],
     [{ strategy: 'FedAdam' }, {}, /are of the strategy FedAdam, and FL_STRATEGY is FedAvg now/],
     [{}, { ML_FRAMEWORK: 'pytorch' }, /are of the framework sklearn, and ML_FRAMEWORK is pytorch now/],
     [{ app: 'other' }, {}, /run 41 of before has done all/],

@@ -6,6 +6,8 @@ export interface WantedTraining {
   app: string;
   strategy: string;
   framework: string;
+  /** Rounds that it is to have, with those of the checkpoint. */
+  rounds: number;
 }
 
 /**
@@ -30,13 +32,17 @@ export async function findUnfinished(
   if (!newest || !last) return fresh(`there is no checkpoint of ${wanted.app} from before`);
   if (last.is_final || last.round >= last.num_rounds)
     return fresh(`the run ${last.runId} of before has done all of its ${last.num_rounds} rounds`);
+  if (last.round >= wanted.rounds)
+    return fresh(
+      `the run ${last.runId} of before has done round ${last.round}, and FL_NUM_ROUNDS is ${wanted.rounds} now`,
+    );
   const other = differenceOf(last, wanted);
   if (other !== undefined) return fresh(`the checkpoints of run ${last.runId} are of ${other}`);
   const refusals: string[] = [];
   for (const checkpoint of newest.toReversed()) {
     const refusal = await refusalOf(folder, checkpoint);
     if (refusal === undefined) {
-      const words = `Training goes on from round ${checkpoint.round} of ${checkpoint.num_rounds}, where run ${checkpoint.runId} of an earlier VM was interrupted.`;
+      const words = `Training goes on from round ${checkpoint.round} of ${wanted.rounds}, where run ${checkpoint.runId} of an earlier VM was interrupted.`;
       return { checkpoint, words: [...refusals, words].join(' ') };
     }
     refusals.push(refusal);

@@ -45,7 +45,8 @@ export async function surroundings(values: Record<string, string> = {}) {
     /** Flower has the run, but its answer is lost. */
     refusesLate: false,
   };
-  const { settings } = validate({ FL_USE_CASE: 'anomaly-detection', FL_MIN_AVAILABLE_CLIENTS: '2', ...values });
+  const given = { FL_USE_CASE: 'anomaly-detection', FL_MIN_AVAILABLE_CLIENTS: '2', FL_NUM_ROUNDS: '5' };
+  const { settings } = validate({ ...given, ...values });
   const open = () =>
     RunKeeper.open({
       ...{ layout, clock, log, events },

@@ -114,8 +114,8 @@ export class VariablesRun {
     const { settings, checkpoints, log } = this.#parts;
     const folder = checkpoints();
     if (folder === undefined) return undefined;
-    const { FL_STRATEGY, ML_FRAMEWORK, FL_CHECKPOINT_PATH } = settings();
-    const wanted = { app, strategy: FL_STRATEGY, framework: ML_FRAMEWORK };
+    const { FL_STRATEGY, ML_FRAMEWORK, FL_NUM_ROUNDS, FL_CHECKPOINT_PATH } = settings();
+    const wanted = { app, strategy: FL_STRATEGY, framework: ML_FRAMEWORK, rounds: FL_NUM_ROUNDS };
     const known = new Set(this.#ledger.runs.map(({ runId }) => runId));
     const { checkpoint, words } = await findUnfinished(folder, wanted, known);
     log.info(`${words} (FL_CHECKPOINT_PATH is ${FL_CHECKPOINT_PATH}.)`);
