@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from flwr.app import ConfigRecord, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -15,16 +15,11 @@ from llm_fine_tuning.base import BaseModelError, ByteTokenizer, load_base
 from llm_fine_tuning.exchange import BaseFacts, ExchangeError, agree, read_config, start_answer
 from llm_fine_tuning.instructions import BUNDLED_FILE, MAX_PROBLEMS, Instruction, read_folder, read_node_instructions
 from llm_fine_tuning.plan import LEARNING_RATE, Plan
-from llm_fine_tuning.server_app import main
 from llm_fine_tuning.stacking import stack_layers, unstack_layers
 from llm_fine_tuning.training import example_of
-from oneflower.checkpoints.resume import CHECKPOINTS_VARIABLE
 from oneflower.errors import TrainingFailedError
-from oneflower.local_grid import identity
 from oneflower.rows import DataRefusedError
-from oneflower.server import CheckpointRefusedError, Federation
 from oneflower.settings import RunConfigError
-from tiny_nodes import TinyGrid, content, context
 
 TWO = {"partition-id": 1, "num-partitions": 2}
 BASE = BaseFacts("tiny", "ab" * 32, 1000)
@@ -204,27 +199,6 @@ def test_what_a_node_calls_its_base_neither_fills_nor_forges_lines() -> None:
         agree({1: RecordDict({"base": BASE.config()}), 2: RecordDict({"base": hostile.config()})})
     assert len(str(caught.value)) < 1000
     assert "\n" not in str(caught.value)
-
-
-def test_a_checkpoint_with_adapters_by_layer_is_refused_in_few_words(
-    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoints = tmp_path / "checkpoints"
-    checkpoints.mkdir()
-    monkeypatch.setenv(CHECKPOINTS_VARIABLE, str(checkpoints))
-    asked: dict[str, Any] = {"framework": "pytorch", "model": "tiny", "num_server_rounds": 1, "resume_from": ""}
-    plan = Plan.of_run({"framework": "pytorch", "model": "tiny"})
-    details = {"app": "llm-fine-tuning", **BASE.config(), "lora_rank": plan.rank, "seed": plan.seed}
-    grid = TinyGrid([content, content])
-    by_layer = {f"model.layers.{number}.q_proj.lora_A.weight": np.ones(2, np.float32) for number in range(300)}
-    with identity(1, 1):
-        start = ArrayRecord({name: Array(array) for name, array in by_layer.items()})
-        Federation.begin(grid, context(**asked)).train(start, details=details)
-        (kept,) = checkpoints.glob("*/*.npz")
-        place = f"{kept.parent.name}/{kept.name}"
-        with pytest.raises(CheckpointRefusedError, match=r"lacks the array .*layers\.\*.* and 297 more") as caught:
-            main(grid, context(**{**asked, "resume_from": place}))
-    assert len(str(caught.value)) < 600
 
 
 def test_a_base_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from conftest import ReadEvents
@@ -13,9 +13,12 @@ from llm_fine_tuning.server_app import app
 from oneflower.checkpoints.resume import CHECKPOINTS_VARIABLE
 from oneflower.local_grid import LocalGrid, LocalNode, identity
 from oneflower.model_file import read_model
-from oneflower.server import CheckpointRefusedError
+from oneflower.server import CheckpointRefusedError, Federation
+from tiny_nodes import TinyGrid, content
 
 MODEL = "/models/mine"
+LAYERS = 300
+BY_LAYER = {f"layers.{place}.lora_A": np.zeros(2, np.float32) for place in range(LAYERS)}
 
 
 def context(run_id: int, node_id: int, **run_config: bool | float | str) -> Context:
@@ -31,11 +34,10 @@ def context(run_id: int, node_id: int, **run_config: bool | float | str) -> Cont
 def client(weights: str) -> ClientApp:
     """A node whose folder holds certain weights, and which adds 1 to every adapter."""
     node = ClientApp()
-    start = {f"layers.{place}.lora_A": np.zeros(2, np.float32) for place in range(2)}
 
     @node.query()
     def answer(message: Message, _: Context) -> Message:
-        return Message(start_answer(BaseFacts(MODEL, weights * 32, 1000), start), reply_to=message)
+        return Message(start_answer(BaseFacts(MODEL, weights * 32, 1000), BY_LAYER), reply_to=message)
 
     @node.train()
     def train(message: Message, _: Context) -> Message:
@@ -68,7 +70,7 @@ def _checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_goes_on_where_the_nodes_have_the_same_base(models: Path) -> None:
     run(7, "ab", num_server_rounds=2)
     run(8, "ab", resume_from="7/round-000001.npz")
-    np.testing.assert_array_equal(read_model(models / "8.npz")["layers.*.lora_A"], np.full((2, 2), 3))
+    np.testing.assert_array_equal(read_model(models / "8.npz")["layers.*.lora_A"], np.full((LAYERS, 2), 3))
 
 
 @pytest.mark.parametrize(
@@ -88,3 +90,14 @@ def test_a_checkpoint_beside_another_base_is_refused(
         run(8, weights, resume_from="7/round-000001.npz", **asked)
     assert not [event for event in journal()[before:] if event["event"] == "round_start"]
     assert not (models / "8.npz").exists()
+
+
+def test_a_checkpoint_with_adapters_by_layer_is_refused_in_few_words(models: Path) -> None:
+    details = {"app": "llm-fine-tuning", **BaseFacts(MODEL, "ab" * 32, 1000).config(), "lora_rank": 8, "seed": 1}
+    start = ArrayRecord({name: Array(array) for name, array in BY_LAYER.items()})
+    with identity(7, 1):
+        begun = Federation.begin(TinyGrid([content, content]), context(7, 1, num_server_rounds=1))
+        begun.train(start, details=details)
+    with pytest.raises(CheckpointRefusedError, match=r"lacks the array layers\.\*.* and 297 more") as caught:
+        run(8, "ab", resume_from="7/round-000001.npz")
+    assert len(str(caught.value)) < 600
