@@ -27,7 +27,7 @@ export function renderVariablesPage(): string {
       Object.entries(useCases).map(([name, entry]) => [name, entry.title, entry.frameworks.join(', ')]),
     ),
     '# Strategies',
-    'Values of FL_STRATEGY. f is FL_NUM_MALICIOUS; the nodes counted are FL_MIN_AVAILABLE_CLIENTS.',
+    'Values of FL_STRATEGY. f is FL_NUM_MALICIOUS; the nodes counted are the largest of FL_MIN_AVAILABLE_CLIENTS, FL_MIN_FIT_CLIENTS and FL_MIN_EVALUATE_CLIENTS: a round begins with so many online.',
     table(['strategy', 'what it does', 'variables of its own', 'fewest nodes'], strategyRows()),
     '# Attributes',
     'What a VM publishes about itself through OneGate, all in one request.',

@@ -31,6 +31,18 @@ describe('what a strategy needs', () => {
     expect(variablesOf({ ...given, FL_NUM_SELECTED: 5 })).toEqual(['FL_NUM_SELECTED']);
   });
 
+  it.each(['FL_MIN_FIT_CLIENTS', 'FL_MIN_EVALUATE_CLIENTS'] as const)('counts the nodes of %s too', minimum => {
+    const bulyan = { FL_STRATEGY: 'Bulyan', FL_NUM_MALICIOUS: 1 } as const;
+    expect(variablesOf({ ...bulyan, [minimum]: 7 })).toEqual([]);
+    expect(strategyProblems(settings({ ...bulyan, [minimum]: 6 }))[0]?.rule).toContain(`but ${minimum} is 6`);
+    const multiKrum = { FL_STRATEGY: 'MultiKrum', FL_NUM_MALICIOUS: 1, [minimum]: 6 } as const;
+    expect(variablesOf({ ...multiKrum, FL_NUM_SELECTED: 5 })).toEqual([]);
+    expect(variablesOf({ ...multiKrum, FL_NUM_SELECTED: 6 })).toEqual(['FL_NUM_SELECTED']);
+    expect(strategyWarnings(settings({ FL_STRATEGY: 'FedTrimmedAvg', [minimum]: 5 }))).toEqual([]);
+    const [warning] = strategyWarnings(settings({ FL_STRATEGY: 'FedTrimmedAvg', [minimum]: 4 }));
+    expect(warning).toContain(`among ${minimum}=4 nodes`);
+  });
+
   it('takes noise with a clipping norm, and only where a mean of all models is taken', () => {
     const noise = { FL_DP_NOISE_MULTIPLIER: 1 };
     expect(variablesOf(noise)).toEqual(['FL_DP_NOISE_MULTIPLIER']);

@@ -57,6 +57,8 @@ export interface StrategySettings {
   FL_NUM_MALICIOUS: number;
   FL_NUM_SELECTED: number;
   FL_MIN_AVAILABLE_CLIENTS: number;
+  FL_MIN_FIT_CLIENTS: number;
+  FL_MIN_EVALUATE_CLIENTS: number;
   FL_TRIM_BETA: number;
   FL_DP_CLIPPING_NORM: number | '';
   FL_DP_NOISE_MULTIPLIER: number;
@@ -68,19 +70,28 @@ export interface StrategyProblem {
   rule: string;
 }
 
+const minima = ['FL_MIN_AVAILABLE_CLIENTS', 'FL_MIN_FIT_CLIENTS', 'FL_MIN_EVALUATE_CLIENTS'] as const;
+
+/** Nodes that must be online before a round begins, and the variable that asks for so many. */
+function nodesToBegin(settings: StrategySettings): { n: number; minimum: (typeof minima)[number] } {
+  const n = Math.max(...minima.map(name => settings[name]));
+  return { n, minimum: minima.find(name => settings[name] === n) ?? 'FL_MIN_AVAILABLE_CLIENTS' };
+}
+
 /** What makes the chosen strategy unable to do its work with the number of nodes that a round begins with. */
 export function strategyProblems(settings: StrategySettings): StrategyProblem[] {
   const problems: StrategyProblem[] = [];
-  const { FL_STRATEGY, FL_NUM_MALICIOUS: f, FL_MIN_AVAILABLE_CLIENTS: n, FL_NUM_SELECTED } = settings;
+  const { FL_STRATEGY, FL_NUM_MALICIOUS: f, FL_NUM_SELECTED } = settings;
+  const { n, minimum } = nodesToBegin(settings);
   const { leastReplies, mean } = strategyOf(FL_STRATEGY);
   // With no attacker expected Krum picks among two as well: that is a warning.
   if (leastReplies && n < leastReplies.of(f) && (f > 0 || FL_STRATEGY === 'Bulyan')) {
     const variable = f > 0 ? 'FL_NUM_MALICIOUS' : 'FL_STRATEGY';
-    const rule = `leave ${FL_STRATEGY} at least ${leastReplies.formula} = ${leastReplies.of(f)} nodes for f = ${f}, but FL_MIN_AVAILABLE_CLIENTS is ${n}`;
+    const rule = `leave ${FL_STRATEGY} at least ${leastReplies.formula} = ${leastReplies.of(f)} nodes for f = ${f}, but ${minimum} is ${n}`;
     problems.push({ variable, rule });
   }
   if (FL_STRATEGY === 'MultiKrum' && FL_NUM_SELECTED > n - f) {
-    const rule = `be at most ${n - f}, the nodes that are left of FL_MIN_AVAILABLE_CLIENTS=${n} without FL_NUM_MALICIOUS=${f}`;
+    const rule = `be at most ${n - f}, the nodes that are left of ${minimum}=${n} without FL_NUM_MALICIOUS=${f}`;
     problems.push({ variable: 'FL_NUM_SELECTED', rule });
   }
   if (settings.FL_DP_NOISE_MULTIPLIER !== 0 && settings.FL_DP_CLIPPING_NORM === '') {
@@ -96,14 +107,15 @@ export function strategyProblems(settings: StrategySettings): StrategyProblem[] 
 /** What works, but not as its name promises. */
 export function strategyWarnings(settings: StrategySettings): string[] {
   const warnings: string[] = [];
-  const { FL_STRATEGY, FL_NUM_MALICIOUS: f, FL_MIN_AVAILABLE_CLIENTS: n, FL_TRIM_BETA } = settings;
+  const { FL_STRATEGY, FL_NUM_MALICIOUS: f, FL_TRIM_BETA } = settings;
+  const { n, minimum } = nodesToBegin(settings);
   const { leastReplies } = strategyOf(FL_STRATEGY);
   if (leastReplies && f === 0 && n < leastReplies.of(0)) {
-    warnings.push(`FL_STRATEGY=${FL_STRATEGY} chooses little among FL_MIN_AVAILABLE_CLIENTS=${n} nodes: it wants 3.`);
+    warnings.push(`FL_STRATEGY=${FL_STRATEGY} chooses little among ${minimum}=${n} nodes: it wants 3.`);
   }
   if (FL_STRATEGY === 'FedTrimmedAvg' && Math.floor(FL_TRIM_BETA * n) === 0) {
     warnings.push(
-      `FL_TRIM_BETA=${FL_TRIM_BETA} trims nobody among FL_MIN_AVAILABLE_CLIENTS=${n} nodes: it wants at least ${Math.ceil(1 / FL_TRIM_BETA)}.`,
+      `FL_TRIM_BETA=${FL_TRIM_BETA} trims nobody among ${minimum}=${n} nodes: it wants at least ${Math.ceil(1 / FL_TRIM_BETA)}.`,
     );
   }
   return warnings;

@@ -9,6 +9,8 @@ const superlink = ['superlink'] as const;
 const supernode = ['supernode'] as const;
 const logLevels = ['DEBUG', 'INFO', 'WARNING', 'ERROR'] as const;
 const useCase = 'FL_USE_CASE is not none';
+/** Condition of the variables that say how checkpoints are written. */
+export const checkpointsOn = 'FL_CHECKPOINT_ENABLED is YES';
 const count = { type: 'integer', min: 1, max: 10_000 } as const;
 
 /**
@@ -86,9 +88,8 @@ export const variables = [
     source: 'operator',
     help: 'SuperNodes that must be online before training starts.',
     effect:
-      "The SuperLink submits the run once so many are online; run config min-available-clients: the strategy's min_available_nodes.",
+      "The SuperLink submits the run once so many are online, and has an interrupted one go on; run config min-available-clients: the strategy's min_available_nodes.",
     runConfig: 'min-available-clients',
-    applies: useCase,
   },
   {
     name: 'FL_STRATEGY',
@@ -232,7 +233,6 @@ export const variables = [
     help: 'Whether a run can be resumed after a fault.',
     effect: 'Run config checkpoint-enabled: checkpoints are written, and an interrupted run goes on from the last one.',
     runConfig: 'checkpoint-enabled',
-    applies: useCase,
   },
   {
     name: 'FL_CHECKPOINT_INTERVAL',
@@ -243,7 +243,7 @@ export const variables = [
     help: 'Rounds from one checkpoint to the next; the last round always has one.',
     effect: 'Run config checkpoint-interval: the rounds that a fault can cost at most.',
     runConfig: 'checkpoint-interval',
-    applies: 'FL_CHECKPOINT_ENABLED is YES',
+    applies: checkpointsOn,
   },
   {
     name: 'FL_CHECKPOINT_KEEP',
@@ -254,7 +254,7 @@ export const variables = [
     help: 'Checkpoints of a run that are kept, beside the best and the final one.',
     effect: 'Run config checkpoint-keep: older ones are removed.',
     runConfig: 'checkpoint-keep',
-    applies: 'FL_CHECKPOINT_ENABLED is YES',
+    applies: checkpointsOn,
   },
   {
     name: 'FL_CHECKPOINT_PATH',
@@ -264,7 +264,7 @@ export const variables = [
     source: 'operator',
     help: 'Folder for checkpoints; on a disk of its own they outlive the VM.',
     effect: 'Checkpoints are written there and looked for there.',
-    applies: 'FL_CHECKPOINT_ENABLED is YES',
+    applies: checkpointsOn,
   },
   {
     name: 'FL_WARM_WORKERS',

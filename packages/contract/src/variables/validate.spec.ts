@@ -125,9 +125,52 @@ describe('validate', () => {
   });
 
   it('warns of minimum clients above those that must be online, and of names that are no names', () => {
-    const { warnings } = validate({ FL_MIN_FIT_CLIENTS: '5', FL_CERT_EXTRA_SAN: 'IP:10.0.0.9, foo' });
+    const given = { FL_USE_CASE: 'anomaly-detection', FL_MIN_FIT_CLIENTS: '5' };
+    const { warnings } = validate({ ...given, FL_CERT_EXTRA_SAN: 'IP:10.0.0.9, foo' });
     expect(warnings[0]).toContain('FL_MIN_FIT_CLIENTS=5 is more than FL_MIN_AVAILABLE_CLIENTS=2');
     expect(warnings[1]).toContain('"foo" is left out');
+  });
+
+  it.each([
+    [
+      { FL_STRATEGY: 'Bulyan', FL_NUM_MALICIOUS: '5' },
+      ['FL_STRATEGY=Bulyan', 'FL_NUM_MALICIOUS=5'],
+      'FL_USE_CASE is none',
+    ],
+    [
+      { FL_MIN_FIT_CLIENTS: '5', FL_NUM_ROUNDS: '9' },
+      ['FL_NUM_ROUNDS=9', 'FL_MIN_FIT_CLIENTS=5'],
+      'FL_USE_CASE is none',
+    ],
+    [{ FL_USE_CASE: 'anomaly-detection', FL_PROXIMAL_MU: '2' }, ['FL_PROXIMAL_MU=2'], 'FL_STRATEGY is FedAvg'],
+    [
+      {
+        ...{ FL_USE_CASE: 'anomaly-detection', FL_CHECKPOINT_ENABLED: 'NO', FL_CHECKPOINT_INTERVAL: '1' },
+        ...{ FL_CHECKPOINT_KEEP: '9', FL_CHECKPOINT_PATH: '/mnt' },
+      },
+      ['FL_CHECKPOINT_INTERVAL=1', 'FL_CHECKPOINT_KEEP=9', 'FL_CHECKPOINT_PATH=/mnt'],
+      'FL_CHECKPOINT_ENABLED is NO',
+    ],
+  ])('tells once of each value that is set but unused: %o', (given, unused, why) => {
+    expect(validate(given).warnings).toEqual(unused.map(value => `${value} is not used: ${why}.`));
+  });
+
+  it('tells once of names for a certificate that is not made', () => {
+    const pem = '-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END CERTIFICATE-----\n';
+    const key = '-----BEGIN PRIVATE KEY-----\nTUlJQg==\n-----END PRIVATE KEY-----\n';
+    const names = { FL_CERT_EXTRA_SAN: 'DNS:a.example' };
+    const own = { FL_SSL_CA_CERTFILE: pem, FL_SSL_CERTFILE: pem, FL_SSL_KEYFILE: key };
+    const unused = (why: string) => `FL_CERT_EXTRA_SAN=DNS:a.example is not used: ${why}.`;
+    expect(validate({ ...names, ...own }).warnings).toEqual([unused('FL_SSL_CERTFILE is given')]);
+    expect(validate({ ...names, FL_TLS_ENABLED: 'NO' }).warnings).toContain(unused('FL_TLS_ENABLED is NO'));
+    expect(validate(names).warnings).toEqual([]);
+  });
+
+  it('is silent on what is used without a use case, and on defaults that are written out', () => {
+    const used = { FL_MIN_AVAILABLE_CLIENTS: '3', FL_CHECKPOINT_PATH: '/mnt', ML_FRAMEWORK: 'sklearn' };
+    const written = { FL_NUM_ROUNDS: '3', FL_TRIM_BETA: '.2', FL_CHECKPOINT_INTERVAL: '5' };
+    expect(validate({ ...used, ...written }).warnings).toEqual([]);
+    expect(validate({ FL_CHECKPOINT_ENABLED: 'NO' }).warnings).toEqual([]);
   });
 
   it('answers any text with a value or a problem, and a problem is one short line', () => {

@@ -4,7 +4,7 @@ import { type Framework, useCases } from '../use-cases.ts';
 import { parseHostPort } from './addresses.ts';
 import { parseCertificateNames } from './certificate-names.ts';
 import { type ParsedValue, parseValue } from './parse.ts';
-import { findVariable, type VariableName, variables, variablesOf } from './table.ts';
+import { checkpointsOn, findVariable, type VariableName, variables, variablesOf } from './table.ts';
 import type { Role, Variable } from './types.ts';
 
 type Entry = (typeof variables)[number];
@@ -125,12 +125,10 @@ function superlinkProblems(settings: Settings): Problem[] {
 function warningsFor(settings: Settings, role: Role | undefined): string[] {
   if (role === 'supernode') return [];
   const warnings: string[] = settings.FL_USE_CASE === 'none' ? [] : trainingWarnings(settings);
-  for (const name of ['FL_MIN_FIT_CLIENTS', 'FL_MIN_EVALUATE_CLIENTS'] as const) {
-    if (settings[name] > settings.FL_MIN_AVAILABLE_CLIENTS) {
-      warnings.push(
-        `${name}=${settings[name]} is more than FL_MIN_AVAILABLE_CLIENTS=${settings.FL_MIN_AVAILABLE_CLIENTS}: rounds wait until so many SuperNodes are online.`,
-      );
-    }
+  for (const variable of variables as readonly Variable[]) {
+    const why = whyUnused(variable, settings);
+    const value = settings[variable.name as VariableName];
+    if (why && value !== defaultOf(variable)) warnings.push(`${variable.name}=${value} is not used: ${why}.`);
   }
   if (!settings.FL_TLS_ENABLED) {
     warnings.push('FL_TLS_ENABLED=NO: SuperNodes are neither encrypted nor authenticated.');
@@ -144,12 +142,23 @@ function warningsFor(settings: Settings, role: Role | undefined): string[] {
 }
 
 function trainingWarnings(settings: Settings): string[] {
-  const unused = unusedByStrategy(settings.FL_STRATEGY)
-    .map(name => findVariable(name))
-    .filter(variable => variable !== undefined)
-    .filter(variable => settings[variable.name as VariableName] !== defaultOf(variable));
-  const words = unused.map(
-    ({ name }) => `${name}=${settings[name as VariableName]} is not used: FL_STRATEGY is ${settings.FL_STRATEGY}.`,
+  const available = settings.FL_MIN_AVAILABLE_CLIENTS;
+  const more = (['FL_MIN_FIT_CLIENTS', 'FL_MIN_EVALUATE_CLIENTS'] as const).filter(name => settings[name] > available);
+  const words = more.map(
+    name =>
+      `${name}=${settings[name]} is more than FL_MIN_AVAILABLE_CLIENTS=${available}: rounds wait until so many SuperNodes are online.`,
   );
   return [...strategyWarnings(settings), ...words];
+}
+
+/** Why nothing looks at a variable, whatever its value; undefined where something does. */
+function whyUnused({ name, runConfig, applies }: Variable, settings: Settings): string | undefined {
+  if (applies === undefined) return undefined;
+  const { FL_USE_CASE, FL_STRATEGY, FL_CHECKPOINT_ENABLED, FL_TLS_ENABLED, FL_SSL_CERTFILE } = settings;
+  if (runConfig !== undefined && FL_USE_CASE === 'none') return 'FL_USE_CASE is none';
+  if (unusedByStrategy(FL_STRATEGY).includes(name)) return `FL_STRATEGY is ${FL_STRATEGY}`;
+  if (applies === checkpointsOn && !FL_CHECKPOINT_ENABLED) return 'FL_CHECKPOINT_ENABLED is NO';
+  if (name !== 'FL_CERT_EXTRA_SAN') return undefined;
+  if (!FL_TLS_ENABLED) return 'FL_TLS_ENABLED is NO';
+  return FL_SSL_CERTFILE === '' ? undefined : 'FL_SSL_CERTFILE is given';
 }
