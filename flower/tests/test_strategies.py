@@ -131,6 +131,7 @@ def test_a_value_out_of_range_is_named_whatever_the_strategy(key: str, value: ob
     [
         ({"strategy": "Bulyan"}, "at least 3 nodes"),
         ({"strategy": "Bulyan", "num-malicious": 1, "min-available-clients": 6}, "at least 7 nodes"),
+        ({"strategy": "Bulyan", "num-malicious": 1, "min-fit-clients": 6}, "7 nodes, min-fit-clients is 6"),
         ({"strategy": "Krum", "num-malicious": 1, "min-available-clients": 4}, "at least 5 nodes"),
         ({"strategy": "MultiKrum", "num-selected": 3}, "num-selected is 3"),
         ({"dp-noise-multiplier": 1.0}, "dp-clipping-norm is not given"),

@@ -15,7 +15,7 @@ export function renderVariablesPage(): string {
   return `${[
     '<!-- Derived from packages/contract/src by `npm run generate`; change the tables, not this page. -->',
     '# Context variables',
-    'Every variable is optional; empty means the default. All that is wrong is reported together, with the same words when a service is deployed and when a VM boots.',
+    'Every variable is optional; empty means the default. All that is wrong is reported together, with the same words when a service is deployed and when a VM boots. One rule is held by `oneflower deploy` and `oneflower scale` alone: that there are as many SuperNodes as the FL_MIN_ variables ask for. A VM that boots does not look at their number, which OneGate may not tell it: it waits for them, and says so.',
     ...all.filter(variable => variable.source === 'operator').map(section),
     '# Variables of the platform',
     'OpenNebula or the VM template gives these; they are no inputs of the service.',

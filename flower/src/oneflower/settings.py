@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TypeVar
 
 Option = TypeVar("Option", bound=str)
@@ -201,18 +202,27 @@ class TrainingSettings:
     @property
     def nodes_to_begin(self) -> int:
         """Nodes that must be online before a round begins."""
-        return max(self.min_train_nodes, self.min_evaluate_nodes, self.min_available_nodes)
+        return self._largest_minimum[1]
+
+    @property
+    def _largest_minimum(self) -> tuple[str, int]:
+        """The key that asks for most nodes, and how many."""
+        minima = {
+            "min-available-clients": self.min_available_nodes,
+            "min-fit-clients": self.min_train_nodes,
+            "min-evaluate-clients": self.min_evaluate_nodes,
+        }
+        return max(minima.items(), key=itemgetter(1))
 
     def contradictions(self) -> list[str]:
         """What makes the strategy unable to do its work, with the nodes that a round begins with."""
         found: list[str] = []
-        nodes, malicious = self.nodes_to_begin, self.num_malicious
+        (minimum, nodes), malicious = self._largest_minimum, self.num_malicious
         wanted = least_replies(self.strategy, malicious)
         # With no attacker expected Krum picks among two as well.
         if nodes < wanted and (malicious > 0 or self.strategy == "Bulyan"):
             found.append(
-                f"{self.strategy} with num-malicious={malicious} wants at least {wanted} nodes, "
-                f"min-available-clients is {nodes}"
+                f"{self.strategy} with num-malicious={malicious} wants at least {wanted} nodes, {minimum} is {nodes}"
             )
         if self.strategy == "MultiKrum" and self.num_selected > nodes - malicious:
             found.append(
