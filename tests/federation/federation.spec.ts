@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { EmbeddedCloud, ownApp, partitionsOf, type ServiceView } from '../support/embedded-cloud.ts';
@@ -35,10 +35,25 @@ describe('a federation from nothing to nothing', () => {
   });
 
   it("runs a user's own app, which knows nothing of OneFlower", { timeout: long }, async () => {
-    const { run } = await cloud.document('run', 'submit', 'sensors', ownApp, '-c', 'nodes=2', '--wait');
+    const training = ['-c', 'nodes=2', '-c', 'training-rounds=2'];
+    const { run } = await cloud.document('run', 'submit', 'sensors', ownApp, ...training, '--wait');
     expect(run).toMatchObject({ app: 'own-app', status: 'completed', submittedBy: 'operator' });
     const { stdout } = await cloud.run('run', 'logs', 'sensors');
     expect(stdout).toContain('round 1: partitions [0, 1]');
+    // Its nodes want 8 and 16. From 0 each goes half the way to its own, and Flower's FedAvg takes the mean: 6, then 9.
+    expect(stdout).toContain('Starting FedAvg strategy');
+    expect(stdout).toContain('trained round 1: distance 6.0');
+    expect(stdout).toContain('trained round 2: distance 4.0');
+    expect(stdout).toContain('trained weights: [9.0, 9.0, 9.0]');
+  });
+
+  it('gives every message to a warm process', async () => {
+    const { vms } = await cloud.status('sensors');
+    for (const { id } of vms) {
+      const events = readFileSync(join(cloud.root(id), 'var/lib/oneflower/events.jsonl'), 'utf8');
+      expect(events).toContain('"worker_warm"');
+      expect(events).not.toContain('"worker_cold"');
+    }
   });
 
   it('grows and shrinks, and every partition is held by one node', { timeout: long }, async () => {
