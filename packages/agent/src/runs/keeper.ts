@@ -19,7 +19,8 @@ import { mostRuns, RunLedger } from './ledger.ts';
 import { applyEvent, nodesMissing, runOf } from './progress.ts';
 import { unknownRun } from './refusals.ts';
 import { Resumption } from './resumption.ts';
-import { beginAt, neededUploads, type RunRecord, type RunSource, summaryOf, superseded } from './store.ts';
+import { beginAt, neededUploads, type RunRecord, type RunSource, superseded } from './store.ts';
+import { summaryOf } from './summary.ts';
 import { UnheardOf } from './unheard-of.ts';
 import { type TakenRun, VariablesRun } from './variables-run.ts';
 

@@ -3,7 +3,6 @@ import { type OneFlowerError, RunSummary } from '@oneflower/contract';
 import * as z from 'zod';
 import { failure } from '../failure.ts';
 import { writeFileAtomic } from '../files.ts';
-import { whyNotResumable } from './refusals.ts';
 
 /** What is needed to submit a run's app once more. */
 export const RunSource = z.object({
@@ -79,12 +78,6 @@ export function newRecord(runId: string, app: string, submittedBy: RunRecord['su
     ...{ continues: null, continuedBy: null, checkpoint: null, resumedFrom: null, stalled: 0 },
     ...{ nodesWanted: null, fabId: '', source: null, resume: 'none', resumeRound: 0, resumeByHand: false },
   };
-}
-
-/** What others are told of a run. */
-export function summaryOf(record: RunRecord): RunSummary {
-  const resumable = whyNotResumable(record, undefined) === undefined;
-  return RunSummary.parse({ ...record, resumes: record.resume !== 'none', resumable });
 }
 
 /** Has a run begin with a checkpoint of another one. A ServerApp may have told of rounds already. */
