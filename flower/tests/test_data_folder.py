@@ -197,6 +197,16 @@ def test_other_columns_than_the_first_file_has_are_refused(tmp_path: Path) -> No
     assert refusal(tmp_path) == ["b.parquet: the columns differ from those of the first file: a, b"]
 
 
+def test_a_parquet_file_that_would_end_the_process_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    parquet_with(file, {"a": np.arange(5.0), "l": np.zeros(5)})
+    damaged = bytearray(file.read_bytes())
+    # One byte over which the reader's code panics; found by chance.
+    damaged[294] = 109
+    file.write_bytes(damaged)
+    assert refusal(tmp_path) == ["a.parquet: cannot be read: it is damaged in a way that ends its reader"]
+
+
 @given(st.binary(max_size=100), st.integers(0, 400), st.integers(0, 100))
 @settings(max_examples=40, deadline=None)
 def test_no_damage_to_a_parquet_file_breaks_the_reader(

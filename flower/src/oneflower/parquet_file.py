@@ -1,5 +1,7 @@
 """Parquet files as blocks of numbers, by the small reader arro3 (pyarrow is five times as large)."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK_ROWS = 8192
+# Reads a whole file and keeps nothing of it.
+PROBE = f"""
+import sys
+from arro3.io import read_parquet
+for _ in read_parquet(sys.argv[1], batch_size={BLOCK_ROWS}):
+    pass
+"""
 
 
 class ParquetError(Exception):
@@ -34,6 +43,9 @@ class ParquetFile:
 def open_parquet(file: Path) -> ParquetFile:
     """Open a file; blocks are read as they are asked for.
 
+    Some damage ends the reader's whole process (a panic of Rust's that cannot be caught), which no app would be able to
+    tell of: so another process reads the file first.
+
     :raises ParquetError: it is no Parquet file, or the environment lacks the reader. Blocks raise it as well.
     """
     try:
@@ -41,6 +53,9 @@ def open_parquet(file: Path) -> ParquetFile:
         from arro3.io import read_parquet
     except ImportError as error:
         raise ParquetError("cannot be read: this environment lacks the package arro3-io") from error
+    probe = subprocess.run([sys.executable, "-c", PROBE, file], capture_output=True, check=False)  # noqa: S603 - our own program
+    if probe.returncode < 0:
+        raise ParquetError("cannot be read: it is damaged in a way that ends its reader")
     try:
         reader = read_parquet(file, batch_size=BLOCK_ROWS)
         fields = list(reader.schema)
