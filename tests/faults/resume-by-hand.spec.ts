@@ -43,16 +43,6 @@ describe.runIf(process.env.ONEFLOWER_FULL)('checkpoints', () => {
     return run;
   }
 
-  /** Until the agent has heard of a checkpoint of that round or a later one. */
-  function checkpointed(round: number): Promise<unknown> {
-    const saved = /A run can be resumed from here\. .*round=(\d+)/g;
-    return until(
-      `a checkpoint of round ${round}`,
-      () => [...cloud.log(superLink).matchAll(saved)].some(([, at]) => Number(at) >= round),
-      120_000,
-    );
-  }
-
   /** Rounds that a run itself has ended. */
   function roundsOf(runId: string): number[] {
     const lines = readFileSync(join(cloud.root(superLink), 'var/lib/oneflower/events.jsonl'), 'utf8').split('\n');
@@ -107,7 +97,7 @@ describe.runIf(process.env.ONEFLOWER_FULL)('checkpoints', () => {
 
     it('have the next service go on with the rounds that are left', { timeout: long }, async () => {
       await deploy(undefined);
-      await checkpointed(2);
+      await cloud.checkpointed(superLink, 2);
       interrupted = (await latest()).runId;
       const { stderr } = await deploy(await loseAllButDisk(), '--wait');
       const runs = await list();
@@ -122,7 +112,7 @@ describe.runIf(process.env.ONEFLOWER_FULL)('checkpoints', () => {
 
     it('have the next service start fresh when the training was done, and say so', { timeout: long }, async () => {
       await deploy(await loseAllButDisk());
-      await checkpointed(2);
+      await cloud.checkpointed(superLink, 2);
       expect(cloud.log(superLink)).toContain(
         `Training starts fresh: the run ${outlived} of before has done all of its ${rounds} rounds.`,
       );

@@ -40,16 +40,6 @@ describe('a run whose ServerApp or SuperLink is killed', () => {
     for (const { pid } of found) process.kill(pid, 'SIGKILL');
   }
 
-  /** Until the agent has heard of a checkpoint of that round or a later one. */
-  function checkpointed(round: number): Promise<unknown> {
-    const saved = /A run can be resumed from here\. .*round=(\d+)/g;
-    return until(
-      `a checkpoint of round ${round}`,
-      () => [...cloud.log(superLink).matchAll(saved)].some(([, at]) => Number(at) >= round),
-      120_000,
-    );
-  }
-
   it('in round 7 of 10 ends complete, unattended, followed by deploy --wait and by run watch', {
     timeout: long,
   }, async () => {
@@ -58,7 +48,7 @@ describe('a run whose ServerApp or SuperLink is killed', () => {
     await until('the first round', () => deploying.said.stderr.includes('Round 1:'), 120_000);
     superLink = (await cloud.status('victim')).vms[0]?.id ?? -1;
     const watching = cloud.begin('run', 'watch', 'victim');
-    await checkpointed(6);
+    await cloud.checkpointed(superLink, 6);
     await kill('flwr-serverapp');
     const [deployed, watched] = await Promise.all([deploying.ended, watching.ended]);
     expect([deployed.code, watched.code], deployed.stderr + watched.stderr).toEqual([0, 0]);

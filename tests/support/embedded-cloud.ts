@@ -8,6 +8,7 @@ import type { TestContext } from 'vitest';
 import { createOnedClient, type OnedClient, renderTemplate } from '../../packages/opennebula/src/index.ts';
 import { createOnedCaller } from '../../packages/opennebula/src/oned/caller.ts';
 import { killAll } from './processes.ts';
+import { until } from './until.ts';
 
 /** What a command has left. */
 export interface Finished {
@@ -126,6 +127,16 @@ export class EmbeddedCloud {
   log(id: number): string {
     const file = join(this.vmFolder(id), 'agent.log');
     return existsSync(file) ? readFileSync(file, 'utf8') : '';
+  }
+
+  /** Until the agent of a SuperLink has heard of a checkpoint of that round or a later one. */
+  checkpointed(superLink: number, round: number): Promise<unknown> {
+    const saved = /A run can be resumed from here\. .*round=(\d+)/g;
+    return until(
+      `a checkpoint of round ${round}`,
+      () => [...this.log(superLink).matchAll(saved)].some(([, at]) => Number(at) >= round),
+      120_000,
+    );
   }
 
   /** Shows what the guests have said last, when a test has failed. */
