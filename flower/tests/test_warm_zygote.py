@@ -103,8 +103,8 @@ def test_signals_go_to_the_fork(zygote: Zygote) -> None:
     asker = zygote.start("mind")
     reading_of(asker)
     asker.terminate()
-    output, _ = asker.communicate(timeout=PATIENCE)
-    assert (asker.returncode, output) == (5, "goodbye\n")
+    output, errors = asker.communicate(timeout=PATIENCE)
+    assert (asker.returncode, output, errors) == (5, "goodbye\n", "")
 
 
 def test_a_message_outlives_its_zygote_and_the_next_one_starts_cold(zygote: Zygote) -> None:
