@@ -162,7 +162,7 @@ describe.runIf(process.env.ONEFLOWER_FULL)('kill -9 at a random moment', () => {
   it.each(plans(20))('seed $seed: $victim in round $round of $app', { timeout: long }, async plan => {
     const began = performance.now();
     const runId = await submit(plan);
-    const watching = cloud.begin('run', 'watch', 'victim', '--run', runId);
+    const watching = cloud.begin('run', 'watch', 'victim', runId);
     const killed = await strike(runId, plan);
     const { code, stderr } = await watching.ended;
     expect(code, stderr).toBe(0);

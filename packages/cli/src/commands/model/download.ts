@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { ModelFormat } from '@oneflower/contract';
 import { openRuns } from '../../command/access.ts';
+import { serviceOrOnly } from '../../command/arguments.ts';
 import { textOption, wholeNumber } from '../../command/options.ts';
 import type { CommandSpec } from '../../command/spec.ts';
 import { formatBytes, safe } from '../../output/text.ts';
@@ -12,12 +13,8 @@ export const download: CommandSpec = {
   name: 'download',
   summary: 'Download a model with its card; the file appears when it is whole and its SHA-256 is right',
   description: 'Other formats than npz are made on the SuperLink, whose ML_FRAMEWORK says which it can make.',
-  arguments: [
-    { name: '[name]', help: 'name of the service (default: the only one)' },
-    { name: '[run]', help: 'the run that left it (default: the latest)' },
-  ],
+  arguments: [serviceOrOnly, { name: '[run]', help: 'the run that left it (default: the latest)' }],
   options: [
-    { flags: '-r, --run <id>', help: 'the run that left it (default: the latest)' },
     { flags: '--round <final|best|N>', help: 'the model of the end, of the best round or of a round (default: final)' },
     { flags: '-f, --format <format>', help: 'what to have it as (default: npz)', choices: formats },
     { flags: '-o, --output <path>', help: 'file or folder (default: NAME-RUN.npz, here); the card goes beside it' },
@@ -32,9 +29,10 @@ export const download: CommandSpec = {
     const { downloadModel } = await import('@oneflower/control');
     const { context, options } = input;
     const output = textOption(options, 'output');
-    const runs = await openRuns(input, input.arguments[0]);
+    const [name, runId] = input.arguments;
+    const runs = await openRuns(input, name);
     const downloaded = await downloadModel(runs, {
-      runId: input.arguments[1] ?? textOption(options, 'run'),
+      runId,
       which: await whichModel(textOption(options, 'round')),
       format: formats.find(format => format === options.format),
       output: target(context.folder, output),

@@ -1,4 +1,5 @@
 import { openRuns } from '../../command/access.ts';
+import { serviceOrOnly } from '../../command/arguments.ts';
 import type { CommandSpec } from '../../command/spec.ts';
 import { renderTable } from '../../output/table.ts';
 import { formatBytes, formatMetrics, safe } from '../../output/text.ts';
@@ -6,10 +7,7 @@ import { formatBytes, formatMetrics, safe } from '../../output/text.ts';
 export const checkpoints: CommandSpec = {
   name: 'checkpoints',
   summary: 'List what a run can be resumed from',
-  arguments: [
-    { name: '[name]', help: 'name of the service (default: the only one)' },
-    { name: '[run]', help: 'the run (default: the one under way, or the latest)' },
-  ],
+  arguments: [serviceOrOnly, { name: '[run]', help: 'the run (default: the one under way, or the latest)' }],
   cloud: true,
   examples: ['oneflower run checkpoints sensors', 'oneflower run checkpoints sensors 7 --json'],
   async run(input) {

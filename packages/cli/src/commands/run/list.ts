@@ -1,4 +1,5 @@
 import { openRuns } from '../../command/access.ts';
+import { serviceOrOnly } from '../../command/arguments.ts';
 import type { CommandSpec } from '../../command/spec.ts';
 import { renderTable } from '../../output/table.ts';
 import { formatMetrics, safe } from '../../output/text.ts';
@@ -6,7 +7,7 @@ import { formatMetrics, safe } from '../../output/text.ts';
 export const list: CommandSpec = {
   name: 'list',
   summary: 'List the runs of a service, latest first',
-  arguments: [{ name: '[name]', help: 'name of the service (default: the only one)' }],
+  arguments: [serviceOrOnly],
   cloud: true,
   examples: ['oneflower run list', 'oneflower run list sensors --json'],
   async run(input) {

@@ -1,4 +1,5 @@
 import { openRuns } from '../../command/access.ts';
+import { serviceOrOnly } from '../../command/arguments.ts';
 import { isSet, textOption, wholeNumber } from '../../command/options.ts';
 import type { CommandSpec } from '../../command/spec.ts';
 import { watchToEnd } from './watch.ts';
@@ -7,10 +8,7 @@ export const resume: CommandSpec = {
   name: 'resume',
   summary: 'Let a run that was stopped or has failed go on from a checkpoint',
   description: 'Runs that are interrupted by a fault go on by themselves; this is for the others.',
-  arguments: [
-    { name: '[name]', help: 'name of the service (default: the only one)' },
-    { name: '[run]', help: 'the run (default: the latest)' },
-  ],
+  arguments: [serviceOrOnly, { name: '[run]', help: 'the run (default: the latest)' }],
   options: [
     { flags: '--checkpoint <round>', help: 'the round to go on from (default: the last one with a checkpoint)' },
     { flags: '-w, --wait', help: 'follow the run until it has ended' },

@@ -56,9 +56,9 @@ describe('runs', () => {
     operator.resumable = false;
     operator.runs[0] = runSummary({ runId: '7', checkpoint: 4 });
     expect((await stage.run('run', 'stop')).stdout).toBe('Run 7 is stopped.\n');
-    const ended = await stage.run('run', 'stop', '--run', '6', '--json');
+    const ended = await stage.run('run', 'stop', 'sensors', '6', '--json');
     expect(ended.document()).toMatchObject({ error: { code: 'operator-refused', details: { code: 'run-ended' } } });
-    const unknown = await stage.run('run', 'watch', '--run', '66', '--json');
+    const unknown = await stage.run('run', 'watch', 'sensors', '66', '--json');
     expect(unknown.document()).toMatchObject({
       error: { code: 'run-not-found', message: expect.stringContaining('mean 6') },
     });
@@ -149,7 +149,7 @@ describe('a run that was interrupted', () => {
     expect(places).not.toContain(-1);
     expect(places).toEqual(places.toSorted((a, b) => a - b));
     // From its first run on, also afterwards.
-    const again = await stage.run('run', 'watch', '--run', '7');
+    const again = await stage.run('run', 'watch', 'sensors', '7');
     expect(again.stdout).toBe('Run 8 is completed.\n');
   });
 
@@ -164,7 +164,7 @@ describe('a run that was interrupted', () => {
       { ...roundEnd, data: { ...roundEnd.data, run_id: '9', round: 8 } },
       { ...ends, data: { ...ends.data, run_id: '9' } },
     );
-    const watched = await stage.run('run', 'watch', '--run', '7');
+    const watched = await stage.run('run', 'watch', 'sensors', '7');
     expect(watched.stderr).toContain('Round 8');
     expect(watched.stdout).toContain('Run 9 is ');
   });

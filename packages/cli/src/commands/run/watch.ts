@@ -1,6 +1,6 @@
 import type { RunsContext } from '@oneflower/control';
 import { openRuns } from '../../command/access.ts';
-import { textOption } from '../../command/options.ts';
+import { serviceOrOnly } from '../../command/arguments.ts';
 import type { CommandResult, CommandSpec } from '../../command/spec.ts';
 import { formatMetrics, safe } from '../../output/text.ts';
 
@@ -9,12 +9,12 @@ export const watch: CommandSpec = {
   summary: 'Follow a run until it has ended',
   description:
     'Goes on by itself when the connection is lost, and into the run that goes on when this one is interrupted. Exits with 1 when training has failed or was stopped.',
-  arguments: [{ name: '[name]', help: 'name of the service (default: the only one)' }],
-  options: [{ flags: '-r, --run <id>', help: 'the run (default: the one under way, or the latest)' }],
+  arguments: [serviceOrOnly, { name: '[run]', help: 'the run (default: the one under way, or the latest)' }],
   cloud: true,
-  examples: ['oneflower run watch', 'oneflower run watch sensors --run 7'],
+  examples: ['oneflower run watch', 'oneflower run watch sensors 7'],
   async run(input) {
-    return watchToEnd(await openRuns(input, input.arguments[0]), textOption(input.options, 'run'));
+    const [name, runId] = input.arguments;
+    return watchToEnd(await openRuns(input, name), runId);
   },
 };
 
