@@ -61,9 +61,20 @@ describe('the final model', () => {
     expect(await models.describe('7', 'final')).toMatchObject({ runId: '7', round: 3, details: { columns: ['a'] } });
   });
 
+  it('that could not be written is that of the checkpoint of the end', async () => {
+    const { models, read, layout, settings } = await service('cp model.npz "$2"');
+    await writeCheckpoint(checkpointsOf(layout, settings) ?? '', '7', 5, { is_final: true });
+    expect(await models.describe('7', 'final')).toMatchObject({ runId: '7', round: 5, file: 'round-000005.npz' });
+    expect(await read('final', 'npz')).toEqual({ text: checkpointText(5), ending: '.npz' });
+  });
+
   it('is told from none', async () => {
     const { models } = await service('exit 1');
-    await expect(models.open('7', 'final', 'npz')).rejects.toMatchObject({ code: 'model-unknown', fault: 'user' });
+    await expect(models.open('7', 'final', 'npz')).rejects.toMatchObject({
+      ...{ code: 'model-unknown', fault: 'user' },
+      ...{ message: 'Run 7 has left no final model.', reason: 'There are those of the rounds 1, 2, 3.' },
+    });
+    await expect(models.open('8', 'final', 'npz')).rejects.toMatchObject({ code: 'run-unknown' });
     await expect(models.open('8', 'best', 'npz')).rejects.toMatchObject({ code: 'run-unknown' });
   });
 });

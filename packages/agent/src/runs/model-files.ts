@@ -88,15 +88,13 @@ export class ModelFiles {
 
   async #find(runId: string, which: WhichModel): Promise<Kept> {
     const { guest, keeper } = this.#parts;
-    if (which === 'final') {
-      const model = await modelFileOf(guest.layout, runId);
-      if (!model) throw unknownModel(runId, 'has left no final model here', []);
+    const model = which === 'final' ? await modelFileOf(guest.layout, runId) : undefined;
+    if (model) {
       const { manifest, path } = model;
       return { manifest, text: async () => JSON.stringify(manifest), open: () => open(path), isCheckpoint: false };
     }
     const checkpoints = await keeper.checkpoints(runId);
-    const round = which === 'best' ? checkpoints.at(-1)?.best?.round : which;
-    const found = checkpoints.find(checkpoint => checkpoint.round === round);
+    const found = checkpoints.find(isMeant(which, checkpoints.at(-1)?.best?.round));
     if (!found) throw unknownModel(runId, missing(which), checkpoints);
     return this.#ofCheckpoint(runId, found);
   }
@@ -195,7 +193,15 @@ async function measure(file: FileHandle): Promise<{ bytes: number; sha256: strin
   return { bytes, sha256: hash.digest('hex') };
 }
 
+/** A run whose final model could not be written has it in the checkpoint of its end. */
+function isMeant(which: WhichModel, best: number | undefined): (checkpoint: Checkpoint) => boolean {
+  if (which === 'final') return checkpoint => checkpoint.is_final;
+  const round = which === 'best' ? best : which;
+  return checkpoint => checkpoint.round === round;
+}
+
 function missing(which: WhichModel): string {
+  if (which === 'final') return 'has left no final model';
   return which === 'best' ? 'has no checkpoint of a best round' : `has no checkpoint of round ${which}`;
 }
 
@@ -205,7 +211,10 @@ function unknownModel(runId: string, what: string, checkpoints: readonly Checkpo
     code: 'model-unknown',
     message: `Run ${runId} ${what}.`,
     reason: rounds === '' ? 'A model is kept when a run has ended.' : `There are those of the rounds ${rounds}.`,
-    remedy: 'See which there are with oneflower model list and oneflower run checkpoints.',
+    remedy:
+      rounds === ''
+        ? 'See which runs have one with oneflower model list.'
+        : 'Have one of them by --round N; oneflower run checkpoints shows their metrics.',
     fault: 'user',
   });
 }

@@ -18,6 +18,8 @@ import {
 export class OperatorServer {
   runs: RunSummary[] = [];
   models: ModelManifest[] = [];
+  /** Models that checkpoints hold, of runs that have left no file. */
+  readonly checkpointed: ModelManifest[] = [];
   status: SuperLinkStatus = {
     flowerVersion: '1.41.0',
     agentVersion: '0.1.0',
@@ -126,9 +128,10 @@ export class OperatorServer {
 
   #model(runId: string, url: URL): [number, unknown] {
     const which = url.searchParams.get('which');
-    const found = this.models.find(model => model.runId === runId);
+    const found = [...this.models, ...this.checkpointed].find(model => model.runId === runId);
+    const rounds: Record<string, number | undefined> = { final: found?.round, best: 3 };
     return found
-      ? [200, { ...found, round: which === 'best' ? 3 : Number(which) }]
+      ? [200, { ...found, round: rounds[which ?? 'final'] ?? Number(which) }]
       : [404, refusal('model-unknown', 'None.')];
   }
 

@@ -41,13 +41,13 @@ export interface Downloaded {
 export function downloadModel(context: RunsContext, request: DownloadRequest): Promise<Downloaded> {
   const { which = 'final', format = 'npz' } = request;
   return withOperator(context, async operator => {
-    const manifest = await findModel(operator, context.service, request.runId, which);
+    const { manifest, isFile } = await findModel(operator, context.service, request.runId, which);
     const path = await targetPath(request.output, context.service, manifest, which, format);
     const draft = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}.part`);
     try {
       await mkdir(dirname(path), { recursive: true });
       const stream = await operator.modelFile(manifest.runId, which, format, context.signal);
-      if (format === 'npz' && which === 'final') assertSame(stream, manifest);
+      if (format === 'npz' && isFile) assertSame(stream, manifest);
       const received = await receive(stream, manifest.runId, basename(path), draft, context.notify);
       await rename(draft, path);
       const card = modelCard(manifest, { format, ...received });
@@ -60,22 +60,20 @@ export function downloadModel(context: RunsContext, request: DownloadRequest): P
   });
 }
 
+/** The manifest, and whether it is that of a file of its own: a checkpoint's holds more than the model. */
 async function findModel(
   operator: OperatorClient,
   service: string,
   runId: string | undefined,
   which: WhichModel,
-): Promise<ModelManifest> {
+): Promise<{ manifest: ModelManifest; isFile: boolean }> {
   const models = latestFirst(await operator.models());
   const final = runId === undefined ? models[0] : models.find(model => model.runId === runId);
-  if (which === 'final') {
-    if (final) return final;
-    throw notFound(service, runId, models);
-  }
+  if (which === 'final' && final) return { manifest: final, isFile: true };
   const meant = runId ?? final?.runId ?? (await operator.runs()).at(0)?.runId;
-  if (meant === undefined) throw notFound(service, runId, models);
+  if (meant === undefined) throw notFound(service);
   const manifest = await operator.model(meant, which);
-  if (manifest.runId === meant) return manifest;
+  if (manifest.runId === meant) return { manifest, isFile: false };
   throw damaged(meant, 'Another model was described than the one that was asked for.');
 }
 
@@ -158,18 +156,12 @@ function damaged(runId: string, reason: string): OneFlowerError {
   });
 }
 
-function notFound(service: string, runId: string | undefined, models: ModelManifest[]): OneFlowerError {
+function notFound(service: string): OneFlowerError {
   return new OneFlowerError({
     code: 'model-not-found',
-    message:
-      runId === undefined
-        ? `The service ${service} has no model yet.`
-        : `The service ${service} has no model of run ${runId}.`,
-    reason:
-      models.length > 0
-        ? `It has those of the runs ${models.map(model => model.runId).join(', ')}.`
-        : 'A model is kept when a run has ended.',
-    remedy: `See oneflower run list ${service}; with --round best or --round N that of a checkpoint can be had.`,
+    message: `The service ${service} has no model yet.`,
+    reason: 'It has had no run.',
+    remedy: 'Submit one with oneflower run submit, or set FL_USE_CASE.',
     fault: 'user',
   });
 }

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelManifest } from '@oneflower/contract';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { runSummary } from '../../testing/operator-server.ts';
 import { openStage, type Stage } from '../../testing/stage.ts';
 
 let stage: Stage;
@@ -41,6 +42,16 @@ it('models are downloaded whole or not at all', async () => {
   expect(damaged.document()).toMatchObject({ error: { code: 'model-damaged' } });
   expect(damaged.code).toBe(1);
   expect(await readdir(join(stage.home, 'out'))).toEqual([]);
+});
+
+it('the model of a run that could not write it comes from its last checkpoint', async () => {
+  stage.operator.runs = [runSummary({ runId: '7' })];
+  stage.operator.checkpointed.push({ ...manifestOf(Buffer.from('arrays and moments')), file: 'round-000001.npz' });
+  stage.operator.modelFiles.set('7', Buffer.from('arrays'));
+  const downloaded = await stage.run('model', 'download', '--json');
+  expect(downloaded.document()).toMatchObject({ path: join(stage.home, 'sensors-7.npz'), bytes: 6 });
+  const unknown = await stage.run('model', 'download', 'sensors', '66', '--json');
+  expect(unknown.document()).toMatchObject({ error: { details: { code: 'model-unknown' } } });
 });
 
 it('models come with their card', async () => {
