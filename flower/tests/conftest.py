@@ -5,8 +5,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+from flwr.supercore.task_identity import TaskIdentity
 from hypothesis import settings
 
+from oneflower.checkpoints.resume import CHECKPOINTS_VARIABLE
 from oneflower.events import EVENTS_VARIABLE
 from oneflower.model_file import MODELS_VARIABLE
 
@@ -49,3 +51,19 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv(MODELS_VARIABLE, str(folder))
     return folder
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder for checkpoints."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    monkeypatch.setenv(CHECKPOINTS_VARIABLE, str(folder))
+    return folder
+
+
+@pytest.fixture
+def server_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Flower sets in the process of a ServerApp before it may make messages."""
+    for name in ("_run_id", "_node_id", "_task_id"):
+        monkeypatch.setattr(TaskIdentity, name, 1)

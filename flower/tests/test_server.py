@@ -1,114 +1,21 @@
 import math
-from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Array, ArrayRecord, Context, Error, Message, MetricRecord, RecordDict
-from flwr.serverapp import Grid
+from flwr.app import MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAdam
-from flwr.supercore.run import Run
-from flwr.supercore.task_identity import TaskIdentity
 
 from conftest import ReadEvents
+from memory_grid import BIG_NODE, MemoryGrid, context_of, failing, initial, names, node, silent
 from oneflower.events import Events
 from oneflower.metrics import average_metrics
 from oneflower.model_file import read_model
 from oneflower.server import Federation, TrainingFailedError
 from oneflower.settings import RunConfigError
-from oneflower.strategy import NO_REPLY
 from oneflower.waiting import wait_for_nodes
 
-Answer = Callable[[Message], Message | None]
-BIG_NODE = 2**63 + 5
-
-
-@pytest.fixture(autouse=True)
-def task(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What Flower sets in the process of a ServerApp before it may make messages."""
-    for name, value in (("_run_id", 2**63 + 1), ("_node_id", 1), ("_task_id", 1)):
-        monkeypatch.setattr(TaskIdentity, name, value)
-
-
-class MemoryGrid(Grid):
-    """A grid whose nodes answer in this process; None is a node that keeps silent."""
-
-    def __init__(self, nodes: Mapping[int, Answer]) -> None:
-        self._nodes = nodes
-        self.online = [list(nodes)]
-
-    def get_node_ids(self) -> Iterable[int]:
-        return self.online.pop(0) if len(self.online) > 1 else self.online[0]
-
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        answers = [self._nodes[message.metadata.dst_node_id](message) for message in messages]
-        return [answer for answer in answers if answer is not None]
-
-    def set_run(self, run: Run) -> None:
-        raise NotImplementedError
-
-    @property
-    def run(self) -> Run:
-        raise NotImplementedError
-
-    def create_message(self, *arguments: object, **named: object) -> Message:
-        raise NotImplementedError
-
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        raise NotImplementedError
-
-    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        raise NotImplementedError
-
-
-def node(step: float, roc_auc: float = 0.5, examples: int = 10) -> Answer:
-    """A node that adds ``step`` to the arrays."""
-
-    def answer(message: Message) -> Message:
-        metrics = MetricRecord({"num-examples": examples, "roc_auc": roc_auc})
-        if message.metadata.message_type != "train":
-            return Message(RecordDict({"metrics": metrics}), reply_to=message)
-        arrays = message.content["arrays"]
-        assert isinstance(arrays, ArrayRecord)
-        moved = ArrayRecord({name: Array(array.numpy() + np.float32(step)) for name, array in arrays.items()})
-        return Message(RecordDict({"arrays": moved, "metrics": metrics}), reply_to=message)
-
-    return answer
-
-
-def failing(message: Message) -> Message:
-    reason = "<class 'oneflower.rows.DataRefusedError'>:<'rows.csv, line 2: bad'>"
-    return Message(Error(code=2, reason=reason), reply_to=message)
-
-
-def silent(message: Message) -> None:
-    return None
-
-
-def failing_in(kind: str, otherwise: Answer) -> Answer:
-    return lambda message: failing(message) if message.metadata.message_type == kind else otherwise(message)
-
-
-def lost(message: Message) -> Message:
-    """What the SuperLink answers in the place of a node that is gone, under its own id."""
-    message.metadata.__dict__["_message_id"] = f"to {message.metadata.dst_node_id}"
-    reply = Message(Error(code=5, reason="gone"), reply_to=message)
-    reply.metadata.__dict__["_src_node_id"] = 1
-    return reply
-
-
-def context_of(**run_config: bool | float | str) -> Context:
-    config = {key.replace("_", "-"): value for key, value in run_config.items()}
-    return Context(run_id=2**63 + 1, node_id=0, node_config={}, state=RecordDict(), run_config=config)
-
-
-def initial() -> ArrayRecord:
-    return ArrayRecord({f"layer.{number}": Array(np.zeros(2, dtype=np.float32)) for number in range(12)})
-
-
-def names(events: list[dict[str, Any]]) -> list[str]:
-    return [event["event"] for event in events]
+pytestmark = pytest.mark.usefixtures("server_app")
 
 
 def test_a_run_is_told_from_start_to_model(journal: ReadEvents, models: Path) -> None:
@@ -147,48 +54,6 @@ def test_a_run_is_told_from_start_to_model(journal: ReadEvents, models: Path) ->
     assert list(model) == [*(f"layer.{number}" for number in range(12)), "center"]
     np.testing.assert_allclose(model["layer.11"], [5.0, 5.0])
     assert model["layer.11"].dtype == np.float32
-
-
-def test_errors_and_silence_of_nodes_are_told_and_counted(journal: ReadEvents, models: Path) -> None:
-    nodes = {1: node(1.0), BIG_NODE: failing, 3: silent, 4: failing_in("evaluate", node(1.0))}
-    Federation.begin(MemoryGrid(nodes), context_of(num_server_rounds=1)).train(initial())
-    failures = [event["data"] for event in journal() if event["event"] == "client_failure"]
-    text = "rows.csv, line 2: bad (code 2)"
-    assert sorted((failure["node_id"], failure["error"]) for failure in failures) == sorted(
-        [(str(BIG_NODE), text)] * 2 + [("3", NO_REPLY)] * 2 + [("4", text)]
-    )
-    end = next(event["data"] for event in journal() if event["event"] == "round_end")
-    assert (end["num_clients_responded"], end["num_clients_failed"]) == (2, 3)
-
-
-@pytest.mark.parametrize("strategy", ["FedAvg", "FaultTolerantFedAvg"])
-def test_a_node_that_is_lost_is_told_by_its_own_id_and_counted_once(
-    strategy: str, journal: ReadEvents, models: Path
-) -> None:
-    nodes = {11: node(1.0), 12: lost, 13: lost}
-    asked: dict[str, Any] = {"num_server_rounds": 1, "strategy": strategy, "completion_rate": 0.3}
-    Federation.begin(MemoryGrid(nodes), context_of(**asked)).train(initial())
-    failures = [event["data"] for event in journal() if event["event"] == "client_failure"]
-    assert sorted(failure["node_id"] for failure in failures) == ["12", "12", "13", "13"]
-    assert {failure["error"] for failure in failures} == {"gone (code 5)"}
-    end = next(event["data"] for event in journal() if event["event"] == "round_end")
-    assert (end["num_clients_responded"], end["num_clients_failed"]) == (1, 2)
-
-
-def test_a_lost_node_that_is_asked_again_is_told_by_its_own_id(journal: ReadEvents, models: Path) -> None:
-    asked: dict[str, Any] = {"strategy": "FaultTolerantFedAvg", "completion_rate": 1.0}
-    with pytest.raises(TrainingFailedError, match="given up"):
-        Federation.begin(MemoryGrid({11: node(1.0), 12: lost}), context_of(**asked)).train(initial())
-    failures = [event["data"] for event in journal() if event["event"] == "client_failure"]
-    assert [failure["node_id"] for failure in failures] == ["12"] * 3
-
-
-def test_a_lost_node_is_told_by_its_own_id_when_it_is_asked_a_question(journal: ReadEvents) -> None:
-    asked: dict[str, Any] = {"min_fit_clients": 1, "min_evaluate_clients": 1}
-    answers = Federation.begin(MemoryGrid({11: node(1.0), 12: lost}), context_of(**asked)).ask()
-    assert list(answers) == [11]
-    failures = [event["data"] for event in journal() if event["event"] == "client_failure"]
-    assert [(failure["round"], failure["node_id"]) for failure in failures] == [(0, "12")]
 
 
 def test_a_run_without_any_result_fails_and_keeps_no_model(journal: ReadEvents, models: Path) -> None:

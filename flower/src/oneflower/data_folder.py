@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from oneflower.parquet_file import ParquetError, open_parquet
 from oneflower.rows import DataRefusedError, Problem, Rows
+from oneflower.text import quoted
 
 SUFFIXES = (".csv", ".parquet")
 MAX_PROBLEMS = 20
@@ -164,12 +165,12 @@ class _Reading:
         for column, cell in zip(self._columns, cells, strict=False):
             number = _number(cell)
             if number is None or abs(number) > MAX_MAGNITUDE:
-                self._note(name, line, f"column {column}: {_shown(cell)} is not a finite number")
+                self._note(name, line, f"column {column}: {quoted(cell, 40)} is not a finite number")
                 return False
             features.append(number)
         label = _number(cells[-1])
         if label not in (0.0, 1.0):
-            self._note(name, line, f"the label {_shown(cells[-1])} is neither 0 (normal) nor 1 (anomaly)")
+            self._note(name, line, f"the label {quoted(cells[-1], 40)} is neither 0 (normal) nor 1 (anomaly)")
             return False
         self._values.extend(features)
         self._labels.append(int(label))
@@ -212,7 +213,3 @@ def _number_shown(value: float) -> str:
 
 def _reason(error: csv.Error | UnicodeDecodeError) -> str:
     return "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"is not CSV: {error}"
-
-
-def _shown(cell: str) -> str:
-    return repr(cell if len(cell) <= 40 else f"{cell[:40]}...")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from oneflower.model_file import ModelFileError, read_model, write_model
+from oneflower.text import one_line
 
 NO_FRAMEWORK = 3
 # The form that every model has.
@@ -129,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             export_model(options.app_folder, options.model, options.manifest, options.format, options.output)
     except ExportError as error:
         _remove(options.output)
-        sys.stderr.write(f"{_one_line(str(error))}\n")
+        sys.stderr.write(f"{one_line(str(error))}\n")
         return NO_FRAMEWORK if isinstance(error, FrameworkMissingError) else 1
     return 0
 
@@ -163,10 +164,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from flwr.serverapp.strategy import FedAvg, FedXgbBagging, FedXgbCyclic, Strateg
 from numpy.typing import NDArray
 
 from oneflower.log import logger
+from oneflower.text import few_of, quoted
 
 # A node, and what is wrong with its reply.
 Refuse = Callable[[int, str], None]
@@ -27,8 +28,6 @@ MOST_EXAMPLES = 2.0**53
 # Bytes of the metrics of one exchange in an event, which is a line of at most 24 KiB for both of a round.
 NAMES_ROOM = 8192
 NUMBER_ROOM = 26
-# Characters of a node's text in an error.
-MOST_QUOTED = 200
 
 
 class UnsoundReplyError(Exception):
@@ -49,8 +48,8 @@ class SentArrays:
         missing = sorted(set(self.values) - set(record))
         strange = sorted(set(record) - set(self.values))
         if missing or strange:
-            lacking = f"lacks the arrays {_list(missing)}" if missing else f"holds unknown arrays {_list(strange)}"
-            raise UnsoundReplyError(f"The reply {lacking}")
+            names = few_of(map(quoted, missing or strange))
+            raise UnsoundReplyError(f"The reply {'lacks the' if missing else 'holds unknown'} arrays {names}")
         return {name: _read_like(name, record[name], sent) for name, sent in self.values.items()}
 
     def restore(self, aggregate: ArrayRecord) -> ArrayRecord | None:
@@ -133,11 +132,6 @@ def _told_names(stated: list[MetricRecord]) -> list[str]:
     return sorted(kept)
 
 
-def quoted(text: str) -> str:
-    """What a node may have written, for an error or a log: of some length, and without line ends of its own."""
-    return repr(text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}...")
-
-
 def read_array(name: str, array: Array) -> NDArray[Any]:
     """The values of a node's array.
 
@@ -169,8 +163,3 @@ def is_finite(values: NDArray[Any]) -> bool:
 def _cast(values: NDArray[Any], wanted: np.dtype[Any]) -> NDArray[Any]:
     whole = np.rint(values) if wanted.kind in "iu" else values
     return np.asarray(whole.astype(wanted))
-
-
-def _list(names: list[str]) -> str:
-    few = ", ".join(quoted(name) for name in names[:3])
-    return few if len(names) <= 3 else f"{few} and {len(names) - 3} more"

@@ -33,7 +33,7 @@ from oneflower.model_file import ModelFileError, models_folder, write_model
 from oneflower.privacy import Privacy, privacy_facts
 from oneflower.settings import TrainingSettings
 from oneflower.strategies.factory import build_strategy
-from oneflower.strategy import NO_REPLY, EvaluateArrays, ReportingStrategy, error_text
+from oneflower.strategy import NO_REPLY, EvaluateArrays, ReportingStrategy, clean_error
 from oneflower.versions import server_versions
 from oneflower.waiting import wait_for_nodes
 
@@ -250,7 +250,7 @@ class Federation:
         for reply in replies:
             node = asked.node_of(reply)
             if reply.has_error():
-                errors[node] = error_text(reply)
+                errors[node] = clean_error(reply)
             else:
                 answers[node] = reply.content
                 errors.pop(node, None)

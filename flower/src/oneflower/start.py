@@ -7,7 +7,8 @@ from flwr.app import ArrayRecord, RecordDict
 
 from oneflower.errors import TrainingFailedError
 from oneflower.log import logger
-from oneflower.replies import UnsoundReplyError, is_finite, quoted, read_array
+from oneflower.replies import UnsoundReplyError, is_finite, read_array
+from oneflower.text import few_of, quoted
 
 MOST_NAMED = 10
 
@@ -31,14 +32,14 @@ def shared_start(answers: Mapping[int, RecordDict]) -> ArrayRecord:
         except UnsoundReplyError as error:
             useless.append(f"node {node}: {error}")
     if not groups:
-        raise TrainingFailedError(f"No node proposes arrays to begin with: {_few(useless)}")
+        raise TrainingFailedError(f"No node proposes arrays to begin with: {few_of(useless, MOST_NAMED, '; ')}")
     # The first of the largest: groups stand in the order of their lowest node.
     chosen = max(groups.values(), key=len)
     others = [f"node {node}: other arrays" for nodes in groups.values() if nodes is not chosen for node in nodes]
     if useless or others:
         logger.warning(
             "Training begins with the arrays that %d of %d nodes propose, node %d the first of them. Not so %s",
-            *(len(chosen), len(answers), chosen[0], _few([*useless, *others])),
+            *(len(chosen), len(answers), chosen[0], _named([*useless, *others])),
         )
     return records[chosen[0]]
 
@@ -61,6 +62,5 @@ def _digest(record: ArrayRecord) -> str:
     return digest.hexdigest()
 
 
-def _few(parts: Sequence[str]) -> str:
-    more = len(parts) - MOST_NAMED
-    return "; ".join(parts[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _named(nodes: Sequence[str]) -> str:
+    return few_of(nodes, MOST_NAMED, "; ")

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
@@ -19,6 +19,7 @@ from oneflower.privacy import METRIC as PRIVACY_METRIC
 from oneflower.privacy import Privacy
 from oneflower.replies import SentArrays, can_be_checked, sound_replies
 from oneflower.strategies.fault_tolerant import FaultTolerantFedAvg
+from oneflower.text import one_line
 from oneflower.versions import VERSIONS_RECORD
 from oneflower.waiting import nodes_wanted, wait_for_nodes
 
@@ -211,7 +212,7 @@ class ReportingStrategy(Strategy):
             node = self._asked.node_of(reply)
             silent.discard(node)
             if reply.has_error():
-                self._fail(server_round, node, error_text(reply))
+                self._fail(server_round, node, clean_error(reply))
             else:
                 answers.append(reply)
         for node in sorted(silent):
@@ -276,8 +277,13 @@ def _keep(results: dict[int, MetricRecord], server_round: int, metrics: MetricRe
         results[server_round] = metrics
 
 
-def error_text(reply: Message) -> str:
-    """What an error reply says, without the type of the exception in the other process around it."""
+def clean_error(reply: Message) -> str:
+    """What an error reply says, with its code, on one line and without the type of the exception around it.
+
+    The reply says no more than that from here on: Flower's strategies log it as it is.
+    """
     reason = reply.error.reason or "no reason given"
     wrapped = _WRAPPED_REASON.match(reason)
-    return f"{(wrapped.group(1) if wrapped else reason).strip()} (code {reply.error.code})"
+    said = one_line(wrapped.group(1) if wrapped else reason)
+    reply.error = Error(reply.error.code, said)
+    return f"{said} (code {reply.error.code})"

@@ -8,8 +8,8 @@ from flwr.serverapp import Grid, ServerApp
 from anomaly_detection.exchange import ExchangeError, agree, scale_config, weights_record
 from anomaly_detection.plan import NETWORKS, TrainingPlan
 from anomaly_detection.scaling import Scale
-from oneflower.replies import quoted
 from oneflower.server import CheckpointRefusedError, Federation
+from oneflower.text import quoted
 
 MOST_DIFFERENCES = 3
 

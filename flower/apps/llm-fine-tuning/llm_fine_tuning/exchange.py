@@ -9,8 +9,8 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
 from llm_fine_tuning.stacking import stack_layers, unstack_layers
-from oneflower.replies import quoted
 from oneflower.start import shared_start
+from oneflower.text import quoted
 
 
 class ExchangeError(Exception):

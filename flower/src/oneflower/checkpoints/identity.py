@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from oneflower.checkpoints.manifest import Manifest
+from oneflower.text import few_of
 
 # Where Flower unpacks apps: .../apps/<publisher>.<name>.<version>.<first 8 digits of the hash>
 _FAB_FOLDER = re.compile(r"(?P<publisher>[^.]+)\.(?P<name>[^.]+)\.(?P<version>.+)\.[0-9a-f]{8}\Z")
@@ -90,9 +91,3 @@ def array_differences(
 
 def _form(described: Mapping[str, Any]) -> str:
     return f"{described['dtype']} {tuple(described['shape'])}"
-
-
-def few_of(names: Sequence[str]) -> str:
-    """The first of the names, and how many more there are."""
-    few = ", ".join(names[:_FEW])
-    return few if len(names) <= _FEW else f"{few} and {len(names) - _FEW} more"

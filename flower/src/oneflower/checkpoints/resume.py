@@ -12,11 +12,12 @@ from flwr.app import Array, ArrayRecord
 from numpy.typing import NDArray
 
 from oneflower.checkpoints.errors import CheckpointDamagedError, CheckpointError, CheckpointRefusedError
-from oneflower.checkpoints.identity import Identity, array_differences, few_of
+from oneflower.checkpoints.identity import Identity, array_differences
 from oneflower.checkpoints.manifest import Manifest, RoundRecord
 from oneflower.checkpoints.state import StateKeeper, StrategyState
 from oneflower.checkpoints.store import Checkpoint, CheckpointStore, described
 from oneflower.log import logger
+from oneflower.text import few_of
 
 CHECKPOINTS_VARIABLE = "ONEFLOWER_CHECKPOINTS"
 RESUME_KEY = "resume-from"
