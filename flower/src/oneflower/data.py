@@ -7,40 +7,22 @@ already its part. Where the folder is absent or holds no CSV or Parquet file, th
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from flwr.app import Context
 
 from oneflower.bundled import read_partition
 from oneflower.data_folder import read_folder
 from oneflower.events import Events
-from oneflower.loading import load_and_tell
+from oneflower.loading import NodeShare, load_and_tell
 from oneflower.partition import MIN_ROWS, Partition
 from oneflower.rows import DataRefusedError, Problem, Rows, hold_out
 
 DATA_VARIABLE = "ONEFLOWER_DATA"
 
 
-@dataclass(frozen=True)
-class NodeData:
-    """A node's rows. ``partition`` is None for data of the node's own."""
-
-    source: Literal["folder", "bundled"]
-    train: Rows
-    held_out: Rows
-    partition: int | None
-
-    @property
-    def rows(self) -> int:
-        """All rows, those held out too."""
-        return len(self.train) + self.held_out_rows
-
-    @property
-    def held_out_rows(self) -> int:
-        """Rows that are never trained on."""
-        return len(self.held_out)
+class NodeData(NodeShare[Rows]):
+    """A node's rows."""
 
 
 def read_node_data(node_config: Mapping[str, object], folder: Path | None) -> NodeData:

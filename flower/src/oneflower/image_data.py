@@ -18,7 +18,7 @@ from oneflower.data import DATA_VARIABLE
 from oneflower.events import Events
 from oneflower.image_folder import read_image_folder
 from oneflower.images import Images, hold_out
-from oneflower.loading import load_and_tell
+from oneflower.loading import NodeShare, load_and_tell
 from oneflower.partition import MIN_ROWS, Partition, Split
 from oneflower.rows import HELD_OUT_EVERY, DataRefusedError, Problem
 
@@ -43,24 +43,10 @@ class ImageRequest:
 
 
 @dataclass(frozen=True)
-class NodeImages:
-    """A node's images; ``partition`` is None for those of the node's own."""
+class NodeImages(NodeShare[Images]):
+    """A node's images, and the name of the dataset that they are of."""
 
-    source: Literal["folder", "bundled"]
     name: str
-    train: Images
-    held_out: Images
-    partition: int | None
-
-    @property
-    def rows(self) -> int:
-        """All images, those held out too."""
-        return len(self.train) + self.held_out_rows
-
-    @property
-    def held_out_rows(self) -> int:
-        """Images that are never trained on."""
-        return len(self.held_out)
 
 
 def read_node_images(
@@ -85,7 +71,7 @@ def read_node_images(
         mine, held_out = hold_out(digits.take(request.split.rows_of(partition, digits.labels)))
     if request.most:
         mine, held_out = _first(mine, request.most), _first(held_out, max(1, request.most // HELD_OUT_EVERY))
-    return NodeImages("bundled", name, mine, held_out, partition=partition.place)
+    return NodeImages("bundled", mine, held_out, partition=partition.place, name=name)
 
 
 def _own(folder: Path, request: ImageRequest) -> NodeImages | None:
@@ -101,7 +87,7 @@ def _own(folder: Path, request: ImageRequest) -> NodeImages | None:
     if problem:
         raise DataRefusedError("The node's images cannot be used", [Problem(str(folder), None, problem)])
     parts = hold_out(images) if found.test is None else (images, found.test)
-    return NodeImages("folder", "own", *parts, partition=None)
+    return NodeImages("folder", *parts, partition=None, name="own")
 
 
 def _first(images: Images, most: int) -> Images:

@@ -1,7 +1,8 @@
-"""Telling once a run what data a node has, or why it is refused."""
+"""What data a node has, told once a run, or why it is refused."""
 
-from collections.abc import Callable
-from typing import Literal, Protocol, TypeVar
+from collections.abc import Callable, Sized
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
 
 from flwr.app import ConfigRecord, Context
 
@@ -14,20 +15,30 @@ REPORTED_PROBLEMS = 5
 _STATE_KEY = "oneflower.data"
 
 
-class NodeShare(Protocol):
-    """What there is to say about a node's data."""
-
-    @property
-    def source(self) -> Literal["folder", "bundled"]: ...
-    @property
-    def rows(self) -> int: ...
-    @property
-    def held_out_rows(self) -> int: ...
-    @property
-    def partition(self) -> int | None: ...
+Examples = TypeVar("Examples", bound=Sized)
 
 
-Loaded = TypeVar("Loaded", bound=NodeShare)
+@dataclass(frozen=True)
+class NodeShare(Generic[Examples]):
+    """A node's data: rows of a table, images, instructions. ``partition`` is None for data of the node's own."""
+
+    source: Literal["folder", "bundled"]
+    train: Examples
+    held_out: Examples
+    partition: int | None
+
+    @property
+    def rows(self) -> int:
+        """All examples, those held out too."""
+        return len(self.train) + self.held_out_rows
+
+    @property
+    def held_out_rows(self) -> int:
+        """Examples that are never trained on."""
+        return len(self.held_out)
+
+
+Loaded = TypeVar("Loaded", bound=NodeShare[Any])
 
 
 def load_and_tell(context: Context, events: Events, read: Callable[[], Loaded]) -> Loaded:
@@ -54,7 +65,7 @@ def _is_news(context: Context, outcome: str) -> bool:
     return not isinstance(last, ConfigRecord) or last.get("outcome") != outcome
 
 
-def _tell(share: NodeShare, events: Events) -> None:
+def _tell(share: NodeShare[Any], events: Events) -> None:
     origin = "the node's own folder, used whole" if share.source == "folder" else f"bundled partition {share.partition}"
     logger.info("Data: %d rows from %s, %d of them held out", share.rows, origin, share.held_out_rows)
     events.data_loaded(source=share.source, rows=share.rows, held_out=share.held_out_rows, partition_id=share.partition)

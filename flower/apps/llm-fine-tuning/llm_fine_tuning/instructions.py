@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from oneflower.data import DATA_VARIABLE
+from oneflower.loading import NodeShare
 from oneflower.partition import MIN_ROWS, Partition
 from oneflower.rows import HELD_OUT_EVERY, DataRefusedError, Problem
 
@@ -29,24 +29,8 @@ class Instruction:
     response: str
 
 
-@dataclass(frozen=True)
-class NodeInstructions:
-    """A node's instructions. ``partition`` is None for those of the node's own."""
-
-    source: Literal["folder", "bundled"]
-    train: tuple[Instruction, ...]
-    held_out: tuple[Instruction, ...]
-    partition: int | None
-
-    @property
-    def rows(self) -> int:
-        """All instructions, those held out too."""
-        return len(self.train) + self.held_out_rows
-
-    @property
-    def held_out_rows(self) -> int:
-        """Instructions that are never trained on."""
-        return len(self.held_out)
+class NodeInstructions(NodeShare[tuple[Instruction, ...]]):
+    """A node's instructions."""
 
 
 def read_node_instructions(

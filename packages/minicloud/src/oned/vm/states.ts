@@ -1,3 +1,5 @@
+import { LCM_STATES, stateName as nameOf, VM_STATES } from '@oneflower/opennebula';
+
 /** STATE of a VM. */
 export const state = {
   pending: 1,
@@ -40,49 +42,9 @@ export const lcm = {
   bootStoppedFailure: 48,
 } as const;
 
-const stateNames: Record<number, string> = {
-  1: 'PENDING',
-  2: 'HOLD',
-  3: 'ACTIVE',
-  4: 'STOPPED',
-  5: 'SUSPENDED',
-  6: 'DONE',
-  8: 'POWEROFF',
-  9: 'UNDEPLOYED',
-};
-
-const lcmNames: Record<number, string> = {
-  0: 'LCM_INIT',
-  1: 'PROLOG',
-  2: 'BOOT',
-  3: 'RUNNING',
-  5: 'SAVE_STOP',
-  6: 'SAVE_SUSPEND',
-  9: 'PROLOG_RESUME',
-  10: 'EPILOG_STOP',
-  11: 'EPILOG',
-  12: 'SHUTDOWN',
-  15: 'CLEANUP_RESUBMIT',
-  17: 'HOTPLUG',
-  18: 'SHUTDOWN_POWEROFF',
-  20: 'BOOT_POWEROFF',
-  21: 'BOOT_SUSPENDED',
-  22: 'BOOT_STOPPED',
-  23: 'CLEANUP_DELETE',
-  25: 'HOTPLUG_NIC',
-  29: 'SHUTDOWN_UNDEPLOY',
-  30: 'EPILOG_UNDEPLOY',
-  31: 'PROLOG_UNDEPLOY',
-  32: 'BOOT_UNDEPLOY',
-  36: 'BOOT_FAILURE',
-  40: 'EPILOG_FAILURE',
-  47: 'BOOT_UNDEPLOY_FAILURE',
-  48: 'BOOT_STOPPED_FAILURE',
-};
-
 /** The state as refusals name it: of an ACTIVE VM the one of its life cycle. */
 export function stateName(vm: { state: number; lcm: number }): string {
-  return (vm.state === state.active ? lcmNames[vm.lcm] : stateNames[vm.state]) ?? String(vm.state);
+  return vm.state === state.active ? nameOf(LCM_STATES, vm.lcm) : nameOf(VM_STATES, vm.state);
 }
 
 /** The numbers of actions in history records. */
