@@ -61,6 +61,7 @@ export type ApiError = z.infer<typeof ApiError>;
  */
 export type EnrolRefusal =
   | 'join-token-refused'
+  | 'too-many-wrong-tokens'
   | 'node-token-refused'
   | 'node-removed'
   | 'flower-version-differs'

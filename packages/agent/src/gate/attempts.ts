@@ -1,30 +1,61 @@
+import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import type { Clock } from '@oneflower/contract';
+import { bearerOf, matchesHash } from './bearer.ts';
+import type { HttpRequest } from './types.ts';
 
 const windowMs = 60_000;
+/** Wrong tokens of one address in a minute that are answered as such: a node that is set up wrongly asks again. */
 const allowed = 20;
-const remembered = 10_000;
+/** Different ones, after which no token of that address is looked at: so many are tried by guessing alone. */
+const guesses = 200;
+const remembered = 1000;
 
-/** Counts wrong tokens by address, so that nobody can try many. */
+/** How a token was found: `wrong-again` is one of too many from there. */
+export type TokenVerdict = 'right' | 'wrong' | 'wrong-again';
+
+/** Checks the tokens of requests, so that nobody can try many. */
 export interface Attempts {
-  isBlocked(address: string): boolean;
-  wrong(address: string): void;
+  /**
+   * The right token is right whatever others behind the same address send (NAT, an embedded cloud), unless somebody
+   * there is guessing.
+   *
+   * @param sha256Hex SHA-256 of the right token.
+   */
+  judge(request: HttpRequest, sha256Hex: string): TokenVerdict;
+}
+
+interface Count {
+  since: number;
+  wrong: number;
+  /** Beginnings of the hashes of the different wrong tokens. */
+  tried: Set<string>;
 }
 
 export function createAttempts(clock: Clock): Attempts {
-  const counts = new Map<string, { since: number; wrong: number }>();
-  function current(address: string): { since: number; wrong: number } | undefined {
-    const count = counts.get(networkOf(address));
-    return count && clock.now() - count.since < windowMs ? count : undefined;
+  const counts = new Map<string, Count>();
+  function countOf(network: string): Count {
+    const count = counts.get(network);
+    if (count && clock.now() - count.since < windowMs) return count;
+    return { since: clock.now(), wrong: 0, tried: new Set() };
+  }
+  function keep(network: string, count: Count): void {
+    counts.delete(network);
+    counts.set(network, count);
+    const oldest = counts.keys().next().value;
+    if (counts.size > remembered && oldest !== undefined) counts.delete(oldest);
   }
   return {
-    isBlocked: address => (current(address)?.wrong ?? 0) >= allowed,
-    wrong(address) {
-      const count = current(address) ?? { since: clock.now(), wrong: 0 };
-      counts.delete(networkOf(address));
-      counts.set(networkOf(address), { ...count, wrong: count.wrong + 1 });
-      const oldest = counts.keys().next().value;
-      if (counts.size > remembered && oldest !== undefined) counts.delete(oldest);
+    judge(request, sha256Hex) {
+      const network = networkOf(request.socket.remoteAddress ?? '');
+      const token = bearerOf(request) ?? '';
+      const count = countOf(network);
+      if (count.tried.size >= guesses) return 'wrong-again';
+      if (matchesHash(token, sha256Hex)) return 'right';
+      count.wrong++;
+      count.tried.add(createHash('sha256').update(token).digest('base64').slice(0, 8));
+      keep(network, count);
+      return count.wrong > allowed ? 'wrong-again' : 'wrong';
     },
   };
 }

@@ -132,8 +132,20 @@ describe('who may ask', () => {
     }
   });
 
+  it('is the operator also while wrong tokens come from the same address, which are told to stop', async () => {
+    const wrong = { headers: { authorization: 'Bearer of-another-service' } };
+    for (let index = 0; index < 20; index++) expect((await call('/v1/operator/status', wrong)).status).toBe(401);
+    const refused = await call('/v1/operator/status', wrong);
+    expect(refused.status).toBe(429);
+    expect(JSON.parse(refused.body).error).toMatchObject({
+      code: 'too-many-wrong-tokens',
+      remedy: expect.stringContaining('wait a minute'),
+    });
+    expect((await call('/v1/operator/status')).status).toBe(200);
+  });
+
   it('cannot be found out by trying', async () => {
-    for (let index = 0; index < 20; index++)
+    for (let index = 0; index < 200; index++)
       await call('/v1/operator/status', { headers: { authorization: `Bearer ${index}` } });
     expect((await call('/v1/operator/status')).status).toBe(429);
     await clock.advance(60_000);

@@ -1,7 +1,6 @@
 import https from 'node:https';
 import { type Clock, systemClock } from '@oneflower/contract';
 import { createAttempts } from '../gate/attempts.ts';
-import { bearerOf, matchesHash } from '../gate/bearer.ts';
 import { createHttpServer, defaultLimits, secureContext } from '../gate/http-server.ts';
 import type { HttpRequest, HttpResponse } from '../gate/index.ts';
 import { closeServer, listenOn } from '../gate/listening.ts';
@@ -26,12 +25,10 @@ export function createOperatorApi(options: OperatorApiOptions, clock: Clock = sy
     if (!/^[0-9a-f]{64}$/i.test(tokenHash)) {
       throw refusal('no-token', 'Nobody may ask: this SuperLink knows no operator token.', noTokenRemedy);
     }
-    const address = request.socket.remoteAddress ?? '';
-    if (attempts.isBlocked(address))
-      throw refusal('too-many-wrong-tokens', 'Too many wrong tokens came from this address.', 'Wait a minute.');
-    if (matchesHash(bearerOf(request) ?? '', tokenHash)) return;
-    attempts.wrong(address);
-    throw refusal('token-refused', 'The operator token is missing or not the one of this service.');
+    const verdict = attempts.judge(request, tokenHash);
+    if (verdict === 'wrong')
+      throw refusal('token-refused', 'The operator token is missing or not the one of this service.');
+    if (verdict === 'wrong-again') throw refusal('too-many-wrong-tokens', tooMany, tooManyRemedy);
   }
 
   async function handle(request: HttpRequest, response: HttpResponse): Promise<void> {
@@ -59,4 +56,6 @@ export function createOperatorApi(options: OperatorApiOptions, clock: Clock = sy
   };
 }
 
+const tooMany = 'The operator token is refused: too many wrong ones came from this address.';
+const tooManyRemedy = 'Check the token; where it is right, wait a minute.';
 const noTokenRemedy = 'Deploy with oneflower, or set FL_OPERATOR_TOKEN_HASH to the SHA-256 of a token.';

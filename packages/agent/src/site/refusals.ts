@@ -6,6 +6,7 @@ export const nodeRemoved = 'node-removed' satisfies EnrolRefusal;
 
 const statuses: Record<EnrolRefusal, number> = {
   'join-token-refused': 401,
+  'too-many-wrong-tokens': 429,
   'node-token-refused': 401,
   'flower-version-differs': 409,
   'key-in-use': 409,
@@ -17,6 +18,8 @@ const statuses: Record<EnrolRefusal, number> = {
 
 const remedies: Record<EnrolRefusal, string> = {
   'join-token-refused': 'Set FL_JOIN_TOKEN to that of the SuperLink.',
+  'too-many-wrong-tokens':
+    'Set FL_JOIN_TOKEN to that of the SuperLink, here and on other nodes behind the same address; where it is right, wait a minute.',
   'node-token-refused': 'Enrol again.',
   'flower-version-differs': 'Set FLOWER_VERSION alike on both sides.',
   'key-in-use':

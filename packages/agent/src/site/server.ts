@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { EnrolRequest, isOneFlowerError, messageOf, StateRequest, sitePaths } from '@oneflower/contract';
 import type { z } from 'zod';
 import { createAttempts } from '../gate/attempts.ts';
-import { bearerOf, matchesHash } from '../gate/bearer.ts';
+import { bearerOf } from '../gate/bearer.ts';
 import { answerError, answerJson, answerNotFound, type HttpRequest, type HttpResponse } from '../gate/index.ts';
 import { Enrolment } from './enrolment.ts';
 import { refuse } from './refusals.ts';
@@ -23,12 +23,10 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   const joinHash = createHash('sha256').update(options.joinToken).digest('hex');
 
   async function enrol(request: HttpRequest): Promise<unknown> {
-    const address = request.socket.remoteAddress ?? '';
-    if (attempts.isBlocked(address)) throw tooMany();
-    if (!matchesHash(bearerOf(request) ?? '', joinHash)) {
-      attempts.wrong(address);
-      throw refuse('join-token-refused', 'The join token is not the one of this SuperLink.');
-    }
+    const verdict = attempts.judge(request, joinHash);
+    if (verdict === 'wrong') throw refuse('join-token-refused', 'The join token is not the one of this SuperLink.');
+    if (verdict === 'wrong-again')
+      throw refuse('too-many-wrong-tokens', 'The join token is refused: too many wrong ones came from this address.');
     return await enrolment.enrol(await readJson(request, EnrolRequest, options));
   }
 
@@ -91,12 +89,6 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function tooMany(): Error {
-  const error = refuse('join-token-refused', 'Too many wrong join tokens came from this address.');
-  error.details.status = 429;
-  return error;
 }
 
 function answerMethod(response: HttpResponse): void {
