@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, OneFlowerError } from '@oneflower/contract';
 
@@ -9,6 +9,28 @@ import { messageOf, OneFlowerError } from '@oneflower/contract';
  * @throws OneFlowerError `file-write`.
  */
 export async function writePrivately(path: string, text: string): Promise<void> {
+  await withDraft(path, text, draft => rename(draft, path));
+}
+
+/**
+ * As {@link writePrivately}, but never in place of a file that is there: of several writers at once one succeeds.
+ * @returns whether it was this one.
+ */
+export async function createPrivately(path: string, text: string): Promise<boolean> {
+  let created = true;
+  await withDraft(path, text, async draft => {
+    try {
+      await link(draft, path);
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST')) throw error;
+      created = false;
+    }
+    await rm(draft);
+  });
+  return created;
+}
+
+async function withDraft(path: string, text: string, place: (draft: string) => Promise<void>): Promise<void> {
   const draft = `${path}.${randomBytes(4).toString('hex')}.new`;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -20,7 +42,7 @@ export async function writePrivately(path: string, text: string): Promise<void> 
       await file.close();
     }
     await chmod(draft, 0o600);
-    await rename(draft, path);
+    await place(draft);
   } catch (error) {
     await rm(draft, { force: true }).catch(() => undefined);
     throw writeFailure(path, error);
@@ -43,11 +65,15 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 export function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+  return hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR');
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 export function writeFailure(path: string, error: unknown): OneFlowerError {
-  const full = error instanceof Error && 'code' in error && error.code === 'ENOSPC';
+  const full = hasCode(error, 'ENOSPC');
   return new OneFlowerError({
     code: 'file-write',
     message: `${path} cannot be written: ${messageOf(error)}.`,

@@ -13,6 +13,7 @@ export type Progress =
   | { type: 'flower_event'; seq: number; event: FlowerEvent }
   | { type: 'connection_lost'; reason: string }
   | { type: 'connection_restored' }
+  | { type: 'superlink_replaced'; service: string; vmId: number; sha256: string }
   | { type: 'app_packed'; files: number; bytes: number }
   | { type: 'recovering'; name: string; state: string }
   | { type: 'removal_started'; name: string; id: number }

@@ -1,7 +1,9 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeAuthority } from '../testing/certificates.ts';
+import type { Finished } from '../testing/command-line.ts';
+import { OperatorServer } from '../testing/operator-server.ts';
 import { openStage, type Stage } from '../testing/stage.ts';
 
 let stage: Stage;
@@ -11,7 +13,7 @@ beforeEach(async () => {
 });
 afterEach(() => stage.close());
 
-it('runs are refused to who has no token, and to a machine with another certificate', async () => {
+it('runs are refused to who has no token', async () => {
   const file = join(stage.home, 'services', 'embedded', 'sensors.json');
   const record = JSON.parse(await readFile(file, 'utf8'));
   await writeFile(file, JSON.stringify({ ...record, operatorToken: 'another' }));
@@ -19,20 +21,76 @@ it('runs are refused to who has no token, and to a machine with another certific
   expect(refused.document()).toMatchObject({ error: { code: 'operator-token-refused' } });
   expect(refused.code).toBe(3);
 
-  const superlink = (await stage.oned.vms.list({ extended: true })).find(vm => vm.roleName === 'superlink');
-  const other = Buffer.from((await makeAuthority()).ca).toString('base64');
-  await stage.oned.vms.update(superlink?.id ?? -1, { FL_CA_CERT: other }, 'merge');
-  const untrusted = await stage.run('run', 'list', '--json');
-  expect(untrusted.document()).toMatchObject({ error: { code: 'operator-untrusted' } });
-  expect(untrusted.code).toBe(3);
-
-  await stage.oned.vms.update(superlink?.id ?? -1, { FL_TLS: 'NO', FL_CA_CERT: 'none' }, 'merge');
-  expect((await stage.run('run', 'list', '--json')).document()).toMatchObject({
-    error: { code: 'operator-untrusted' },
-  });
-
   await writeFile(file, 'damaged');
   const missing = await stage.run('run', 'list', '--json');
   expect(missing.document()).toMatchObject({ error: { code: 'operator-token-missing' } });
   expect(missing.code).toBe(3);
+});
+
+describe('a SuperLink whose attributes another VM has rewritten', () => {
+  let superlink: number;
+  let attacker: OperatorServer;
+  beforeEach(async () => {
+    expect((await stage.run('run', 'list')).code).toBe(0);
+    superlink = (await stage.oned.vms.list({ extended: true })).find(vm => vm.roleName === 'superlink')?.id ?? -1;
+  });
+  afterEach(() => attacker.close());
+
+  /** The endpoint, and the CA or its absence, of somebody else. */
+  async function rewrite(server: OperatorServer, attributes: Record<string, string>): Promise<void> {
+    attacker = server;
+    const port = await attacker.listen('127.0.0.1');
+    await stage.oned.vms.update(superlink, { FL_CONTROL_ENDPOINT: `127.0.0.1:${port}`, ...attributes }, 'merge');
+  }
+
+  function expectRefusal(refused: Finished): void {
+    expect(refused.document()).toMatchObject({ error: { code: 'operator-untrusted' } });
+    expect(refused.code).toBe(3);
+    expect(attacker.tokens).toEqual([]);
+  }
+
+  it('gets no token, until its CA is accepted by hand', async () => {
+    const { ca, issue } = await makeAuthority();
+    const encoded = Buffer.from(ca).toString('base64');
+    await rewrite(new OperatorServer(await issue('127.0.0.1')), { FL_CA_CERT: encoded });
+    expectRefusal(await stage.run('run', 'list', '--json'));
+    expectRefusal(await stage.run('run', 'watch', '--json'));
+    const shown = await stage.run('status');
+    expect(shown.stdout).toContain('SuperLink not asked: The SuperLink of sensors');
+    expect(attacker.tokens).toEqual([]);
+
+    const file = join(stage.home, 'services', 'embedded', `sensors.${superlink}.ca-sha256`);
+    expect((await stage.run('run', 'list')).stderr).toContain(file);
+    await rm(file);
+    await stage.run('run', 'list');
+    expect(attacker.tokens).toHaveLength(1);
+  });
+
+  it('gets no token for a CA of its own beside the right one, however it is marked', async () => {
+    const { ca, issue } = await makeAuthority();
+    const server = new OperatorServer(await issue('127.0.0.1'));
+    const marked = ca.replaceAll('CERTIFICATE', 'X509 CERTIFICATE');
+    await rewrite(server, { FL_CA_CERT: Buffer.from(stage.authority.ca + ca).toString('base64') });
+    expectRefusal(await stage.run('run', 'list', '--json'));
+    const hidden = Buffer.from(stage.authority.ca + marked).toString('base64');
+    await stage.oned.vms.update(superlink, { FL_CA_CERT: hidden }, 'merge');
+    expectRefusal(await stage.run('run', 'list', '--json'));
+  });
+
+  it('gets no token without TLS', async () => {
+    await rewrite(new OperatorServer(), { FL_TLS: 'NO', FL_CA_CERT: 'none' });
+    expectRefusal(await stage.run('run', 'list', '--json'));
+  });
+});
+
+it('a SuperLink in another VM is trusted anew, with a line that says so', async () => {
+  expect((await stage.run('run', 'list')).code).toBe(0);
+  const vm = (await stage.oned.vms.list({ extended: true })).find(one => one.roleName === 'superlink')?.id ?? -1;
+  const kept = join(stage.home, 'services', 'embedded', `sensors.${vm}.ca-sha256`);
+  await writeFile(join(stage.home, 'services', 'embedded', 'sensors.4711.ca-sha256'), await readFile(kept));
+  await rm(kept);
+  const listed = await stage.run('run', 'list', '--json');
+  expect(listed.stderr).toContain(`The SuperLink of sensors is another VM than before (${vm})`);
+  expect(listed.code).toBe(0);
+  expect((await stage.run('run', 'list')).stderr).toBe('');
 });

@@ -1,6 +1,7 @@
-import type { ServiceStatus } from '@oneflower/control';
+import type { Progress, ServiceStatus } from '@oneflower/control';
 import { openCloud } from '../command/access.ts';
 import type { CommandSpec } from '../command/spec.ts';
+import { reportProgress } from '../output/report-progress.ts';
 import { renderTable } from '../output/table.ts';
 import { formatMetrics, safe } from '../output/text.ts';
 
@@ -14,9 +15,15 @@ export const status: CommandSpec = {
     const { homeFolder, readStatus } = await import('@oneflower/control');
     const {
       context,
+      reporter,
       arguments: [name],
     } = input;
-    const place = { cloud: await openCloud(input), home: homeFolder(context.environment), signal: context.signal };
+    const place = {
+      cloud: await openCloud(input),
+      home: homeFolder(context.environment),
+      signal: context.signal,
+      notify: (progress: Progress) => reportProgress(reporter, progress),
+    };
     const services = await readStatus(place, name);
     const text =
       services.length === 0

@@ -36,6 +36,8 @@ function lineOf(progress: Progress): string | undefined {
       return `The SuperLink does not answer; trying again (${progress.reason})`;
     case 'connection_restored':
       return 'The SuperLink answers again';
+    case 'superlink_replaced':
+      return `The SuperLink of ${progress.service} is another VM than before (${progress.vmId}); its CA certificate is trusted from now on (SHA-256 ${progress.sha256})`;
     case 'app_packed':
       return `App packed: ${counted(progress.files, 'file')}, ${formatBytes(progress.bytes)}`;
     case 'recovering':

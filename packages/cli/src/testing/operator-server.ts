@@ -41,6 +41,8 @@ export class OperatorServer {
   readonly logs = new Map<string, string>();
   /** SHA-256 of the token that is accepted. */
   tokenHash = '';
+  /** All that were sent. */
+  readonly tokens: string[] = [];
   /** The next so many calls are cut off. */
   cuts = 0;
   readonly submitted: { archive: Buffer; overrides: string[]; from: string | null }[] = [];
@@ -84,6 +86,7 @@ export class OperatorServer {
       return;
     }
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+    this.tokens.push(token);
     if (createHash('sha256').update(token).digest('hex') !== this.tokenHash) {
       return answer(response, 401, refusal('token-refused', 'The token is not accepted.'));
     }

@@ -14,7 +14,7 @@ import { connectOperator } from '../operator/connect.ts';
 import type { CardinalityRequest } from '../plan/cardinality.ts';
 import { planService, type ServicePlan } from '../plan/plan.ts';
 import type { GivenValues } from '../plan/sources.ts';
-import { makeOperatorToken, removeRecord, writeRecord } from '../service/records.ts';
+import { forgetAuthorities, makeOperatorToken, removeRecord, writeRecord } from '../service/records.ts';
 import { type FollowGoal, followTraining } from './follow-training.ts';
 import { followVms } from './follow-vms.ts';
 import { dropServiceTemplate, type Made, registerServiceTemplate, registerVmTemplates } from './register.ts';
@@ -87,6 +87,7 @@ async function create(
   const template = plan.serviceTemplate({ vmTemplates, networkId: resources.network.id });
   const templateId = await registerServiceTemplate(registration, plan, template);
   const record = { name: plan.name, operatorToken: token, tls: plan.settings.FL_TLS_ENABLED };
+  await forgetAuthorities(place, plan.name);
   await writeRecord(place, { ...record, serviceId: null });
   try {
     const { id, name } = await cloud.oneflow.templates.instantiate(
@@ -153,6 +154,10 @@ async function follow(
   const training = operatorApi.promise.then(() =>
     followTraining({ connect: () => connectOperator(context, plan.name), clock, notify, signal, goal }),
   );
+  // Not decisive where training is not waited for.
+  training.catch((error: unknown) => {
+    if (goal === 'ready' && !signal.aborted) notify({ type: 'warning', message: messageOf(error) });
+  });
   const late = tooLate(context, request, plan.name, signal, running.promise);
   const reached = goal === 'ready' ? running.promise.then(() => null) : training;
   try {

@@ -1,20 +1,24 @@
 import { OneFlowerError, roleNames } from '@oneflower/contract';
 import type { Service } from '@oneflower/opennebula';
 import type { Cloud } from '../cloud.ts';
+import type { Notify } from '../notify.ts';
 import { findService } from '../service/find.ts';
 import { type RecordPlace, readRecord, recordFile } from '../service/records.ts';
 import { type OperatorEndpoint, operatorEndpointOf, readVm } from '../service/vms.ts';
 import { createOperatorClient, type OperatorClient } from './client.ts';
+import { checkAuthority } from './known.ts';
 
 /** What is needed to find the operator API of a service. */
 export interface OperatorPlace {
   cloud: Cloud;
   home: string;
+  notify: Notify;
 }
 
 /**
  * A client of the operator API of a service: endpoint and CA from what its SuperLink has published, token from the
- * record of the deployment on this machine. Close it after use.
+ * record of the deployment on this machine. A CA other than the one that was seen first is refused before anything is
+ * sent. Close the client after use.
  * @throws OneFlowerError `service-not-found`, `operator-token-missing`, `superlink-not-ready`, `operator-untrusted`.
  */
 export async function connectOperator(place: OperatorPlace, nameOrId: string): Promise<OperatorClient> {
@@ -30,6 +34,8 @@ export async function connectOperatorOf(place: OperatorPlace, service: Service):
     throw tokenMissing(service, recordFile(records, service.name));
   }
   const endpoint = await findEndpoint(place.cloud, service);
+  const secure = endpoint.tls || record.tls;
+  await checkAuthority(records, service.name, { ...endpoint, ca: secure ? endpoint.ca : null }, place.notify);
   const access = { service: service.name, endpoint, token: record.operatorToken, requireTls: record.tls };
   return createOperatorClient(access);
 }

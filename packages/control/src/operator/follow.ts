@@ -10,6 +10,7 @@ import {
 } from '@oneflower/contract';
 import type { Notify } from '../notify.ts';
 import type { OperatorClient } from './client.ts';
+import { isChangedAuthority } from './known.ts';
 
 /** An event of a service with its number. */
 export interface NumberedEvent {
@@ -150,7 +151,7 @@ function isOfCloud(error: unknown): boolean {
 
 /** Failures that pass by themselves while a SuperLink restarts. */
 export function isPassing(error: unknown): boolean {
-  if (!isOneFlowerError(error)) return false;
+  if (!isOneFlowerError(error) || isChangedAuthority(error)) return false;
   if (['operator-unreachable', 'operator-untrusted', 'superlink-not-ready'].includes(error.code)) return true;
   if (error.code === 'operator-refused') return Number(error.details.status) >= 500;
   return isOfCloud(error);

@@ -43,7 +43,7 @@ export function createOperatorTransport(access: OperatorAccess): OperatorTranspo
   const agent = new Agent({
     connectTimeout: connectTimeoutMs,
     bodyTimeout: answerTimeoutMs,
-    ...(secure && ca !== null ? { connect: { ca, timeout: connectTimeoutMs } } : {}),
+    ...(secure && ca !== null ? { connect: { ca: ca.pem, timeout: connectTimeoutMs } } : {}),
   });
   const origin = `${secure ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return {

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { readIfThere, writePrivately } from '../files.ts';
+import { createPrivately, isMissing, readIfThere, writePrivately } from '../files.ts';
 
 /** What only this machine knows of a service that was deployed from it: `<home>/services/CLOUD/NAME.json`, mode 0600. */
 const ServiceRecord = z.object({
@@ -37,17 +37,62 @@ export async function readRecord(place: RecordPlace, name: string): Promise<Serv
   }
 }
 
+/** Removes what is known of a service, its CAs too. */
 export async function removeRecord(place: RecordPlace, name: string): Promise<void> {
+  await forgetAuthorities(place, name);
   await rm(recordFile(place, name), { force: true });
+}
+
+/**
+ * The SHA-256 of a SuperLink's CA as it was seen first, or undefined when it has not been seen. Beside the record, one
+ * file for each VM, so that commands at the same time never write the same one: `NAME.VMID.ca-sha256`.
+ */
+export async function readAuthority(place: RecordPlace, name: string, vmId: number): Promise<string | undefined> {
+  return (await readIfThere(authorityFile(place, name, vmId)))?.trim();
+}
+
+/** Keeps a CA that is seen first. @returns false when another command has kept one meanwhile. */
+export async function keepAuthority(place: RecordPlace, name: string, vmId: number, sha256: string): Promise<boolean> {
+  return createPrivately(authorityFile(place, name, vmId), `${sha256}\n`);
+}
+
+/** The VMs whose CAs are known, of one service. */
+export async function knownSuperLinks(place: RecordPlace, name: string): Promise<number[]> {
+  const begins = `${encodeURIComponent(name)}.`;
+  const vmId = (file: string): string | undefined =>
+    file.startsWith(begins) ? /^(\d+)\.ca-sha256$/.exec(file.slice(begins.length))?.[1] : undefined;
+  try {
+    const files = await readdir(recordFolder(place));
+    return files
+      .map(vmId)
+      .filter(id => id !== undefined)
+      .map(Number);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** Forgets the CAs of a service, as when another one of that name is made. */
+export async function forgetAuthorities(place: RecordPlace, name: string): Promise<void> {
+  for (const vmId of await knownSuperLinks(place, name)) await rm(authorityFile(place, name, vmId), { force: true });
+}
+
+export function authorityFile(place: RecordPlace, name: string, vmId: number): string {
+  return join(recordFolder(place), `${encodeURIComponent(name)}.${vmId}.ca-sha256`);
 }
 
 /** Removes what is known of all services of a cloud that no longer exists. */
 export async function removeRecords(place: RecordPlace): Promise<void> {
-  await rm(join(place.home, 'services', place.cloudKey), { recursive: true, force: true });
+  await rm(recordFolder(place), { recursive: true, force: true });
 }
 
-export function recordFile({ home, cloudKey }: RecordPlace, name: string): string {
-  return join(home, 'services', cloudKey, `${encodeURIComponent(name)}.json`);
+export function recordFile(place: RecordPlace, name: string): string {
+  return join(recordFolder(place), `${encodeURIComponent(name)}.json`);
+}
+
+function recordFolder({ home, cloudKey }: RecordPlace): string {
+  return join(home, 'services', cloudKey);
 }
 
 /** A new operator token and what the VM may know of it. */

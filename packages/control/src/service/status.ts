@@ -1,7 +1,6 @@
 import { messageOf, type SuperLinkStatus } from '@oneflower/contract';
 import type { Service } from '@oneflower/opennebula';
-import type { Cloud } from '../cloud.ts';
-import { connectOperatorOf } from '../operator/connect.ts';
+import { connectOperatorOf, type OperatorPlace } from '../operator/connect.ts';
 import { findService, listFlowerServices } from './find.ts';
 import { describeVm, readVms, type ServiceVm } from './vms.ts';
 
@@ -22,9 +21,7 @@ export interface ServiceStatus {
   lastLog: string | null;
 }
 
-export interface StatusContext {
-  cloud: Cloud;
-  home: string;
+export interface StatusContext extends OperatorPlace {
   signal?: AbortSignal | undefined;
 }
 

@@ -1,3 +1,4 @@
+import { createHash, X509Certificate } from 'node:crypto';
 import { type FailureCode, failures, parseHostPort, type Role, roleNames, roles } from '@oneflower/contract';
 import { attributeText, isNotFound, type Service, type Vm } from '@oneflower/opennebula';
 import type { Cloud } from '../cloud.ts';
@@ -78,11 +79,20 @@ export function describeVm(vm: Vm): ServiceVm {
 
 /** How the operator API of a SuperLink is reached, as its VM has published it. */
 export interface OperatorEndpoint {
+  /** The VM's number is of oned's, all else is what the guests may have written. */
+  vmId: number;
   host: string;
   port: number;
   tls: boolean;
-  /** CA certificate, PEM. */
-  ca: string | null;
+  ca: Authority | null;
+}
+
+/** Certificates that are trusted as CA. */
+export interface Authority {
+  /** PEM, and nothing but what the digest is of. */
+  pem: string;
+  /** SHA-256 of the DER, in hexadecimal digits: of a single certificate its fingerprint. */
+  sha256: string;
 }
 
 /** Undefined until the VM is ready and has published it. */
@@ -90,12 +100,26 @@ export function operatorEndpointOf(vm: Vm): OperatorEndpoint | undefined {
   if (vm.roleName !== roleNames.superlink) return undefined;
   const address = parseHostPort(attributeText(vm.userTemplate, 'FL_CONTROL_ENDPOINT') ?? '');
   if (!address) return undefined;
-  const ca = Buffer.from(attributeText(vm.userTemplate, 'FL_CA_CERT') ?? '', 'base64').toString('utf8');
   return {
+    vmId: vm.id,
     ...address,
     tls: attributeText(vm.userTemplate, 'FL_TLS') !== 'NO',
-    ca: ca.includes('-----BEGIN CERTIFICATE-----') ? ca : null,
+    ca: readAuthority(attributeText(vm.userTemplate, 'FL_CA_CERT') ?? ''),
   };
+}
+
+/** Written anew from what was parsed, because OpenSSL takes more out of a text than what is marked CERTIFICATE. */
+function readAuthority(encoded: string): Authority | null {
+  const text = Buffer.from(encoded, 'base64').toString('utf8');
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g);
+  if (!blocks) return null;
+  try {
+    const certificates = blocks.map(block => new X509Certificate(block));
+    const sha256 = createHash('sha256').update(Buffer.concat(certificates.map(({ raw }) => raw)));
+    return { pem: certificates.join(''), sha256: sha256.digest('hex') };
+  } catch {
+    return null;
+  }
 }
 
 /** What a failed VM says of itself comes from the guest: it is shortened and freed of control characters. */
