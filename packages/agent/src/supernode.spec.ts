@@ -1,22 +1,15 @@
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import https from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { defaultFlowerVersion } from '@oneflower/contract';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { issueCa, issueLeaf } from './certificates/issue.ts';
 import { layoutOf } from './layout.ts';
-import { createSite } from './site/index.ts';
-import { createNodeBook } from './site/testing.ts';
 import { SuperNode } from './supernode.ts';
 import { processesOf } from './supervision/processes.ts';
 import { loopbackNetwork } from './testing/agents.ts';
 import { quietGuest } from './testing/quiet-guest.ts';
-import { fakeSoftware } from './testing/software.ts';
+import { softwareWithFlower } from './testing/software.ts';
+import { joinToken, startSuperLink } from './testing/superlinks.ts';
 
-const joinToken = 'a-join-token-of-this-test';
 const often = { timeout: 10_000, interval: 10 };
 const never = new AbortController().signal;
 const orderly = "process.on('SIGTERM', () => process.exit(0))";
@@ -28,30 +21,18 @@ type World = Awaited<ReturnType<typeof world>>;
 async function world(flower = orderly) {
   const { clock, lines, guest } = await quietGuest();
   const { root } = guest.layout;
-  const book = createNodeBook();
-  const site = await createSite({
-    ...{ stateFile: join(root, 'site.json'), joinToken, flowerVersion: defaultFlowerVersion, tls: true },
-    ...{ control: book, clock, expectedNodes: 1, liveVmIds: async () => undefined },
-    ...{ emit: () => undefined, warn: () => undefined },
-  });
-  const superLink = { isUp: true };
   const at = loopbackNetwork();
-  const authority = await issueCa(Date.now());
-  const leaf = await issueLeaf(authority, [{ type: 'ip', value: at(1) }], Date.now());
-  const server = https.createServer({ cert: leaf.certificatePem, key: leaf.keyPem }, (request, response) => {
-    if (superLink.isUp) site.handle(request, response);
-    else response.writeHead(503).end('{}');
-  });
-  await once(server.listen(0, at(1)), 'listening');
+  const superLink = await startSuperLink({ folder: root, address: at(1), clock });
+  const { book, site } = superLink;
 
   const context = {
     FL_ROLE: 'supernode',
-    FL_SUPERLINK_ADDRESS: `${at(1)}:${(server.address() as AddressInfo).port}`,
-    FL_SSL_CA_CERTFILE: authority.certificatePem,
+    FL_SUPERLINK_ADDRESS: superLink.endpoint,
+    FL_SSL_CA_CERTFILE: superLink.authority.certificatePem,
     FL_JOIN_TOKEN: joinToken,
     VMID: '8',
   };
-  const software = await installFlower(root, flower);
+  const software = await softwareWithFlower(root, flower);
   const folder = join(root, 'context');
   await mkdir(folder);
   await writeFile(
@@ -73,8 +54,7 @@ async function world(flower = orderly) {
   onTestFinished(async () => {
     superLink.isUp = true;
     await ended(superNode.stop());
-    server.closeAllConnections();
-    server.close();
+    superLink.close();
   });
 
   /** Waits for an end that may take time: that of the clock passes meanwhile. */
@@ -107,14 +87,6 @@ async function world(flower = orderly) {
       await expect.poll(() => lines.some(line => line.endsWith('Flower is up'))).toBe(true);
     },
   };
-}
-
-async function installFlower(root: string, flower: string): Promise<string> {
-  const software = await fakeSoftware(root);
-  const { python } = layoutOf(root, software).software;
-  const program = `#!${process.execPath}\n${flower}; console.log('Flower is up'); setInterval(() => {}, 1000);\n`;
-  await writeFile(join(python, 'oneflower/warm/bin/flower-supernode'), program, { mode: 0o755 });
-  return software;
 }
 
 async function killFlower({ guest, state }: World): Promise<void> {

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  type EnrolRefusal,
   type EnrolResponse,
   formatHostPort,
   type HostPort,
@@ -34,6 +35,7 @@ import { type FlowerSetting, nodeConfigWith, superNodePort, superNodeProcesses }
 import { startFailed } from './supervision/supervisor.ts';
 
 const flowerProcess = 'flower-supernode';
+const joinTokenRefused = 'join-token-refused' satisfies EnrolRefusal;
 const toleratedRestarts = 3;
 const onlinePauseMs = 500;
 /** Of an error's text, what the SuperLink takes. */
@@ -48,7 +50,7 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   #trust: Trust | undefined;
   #key: NodeKey | undefined;
   #enrolment: EnrolResponse | undefined;
-  /** The SuperLink that was found is gone: its successor may be elsewhere. */
+  /** The SuperLink that was found is gone: its successor may be elsewhere, and OneGate is asked first. */
   #lost = false;
   #knownCa: string | undefined;
   #isWatched = false;
@@ -68,8 +70,16 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
     this.#stuck = createStuckCheck(guest.clock, { startedAt, startAnew: () => this.#restartFlower() });
   }
 
-  boot(surroundings: BootSurroundings, signal: AbortSignal): Promise<BootOutcome> {
-    return runSteps(superNodeSteps, this, surroundings, signal);
+  async boot(surroundings: BootSurroundings, signal: AbortSignal): Promise<BootOutcome> {
+    const outcome = await runSteps(superNodeSteps, this, surroundings, signal);
+    if (!outcome.ready && this.mayBeOutdated(outcome.error)) this.#lost = true;
+    return outcome;
+  }
+
+  mayBeOutdated({ code, details }: OneFlowerError): boolean {
+    if (this.isStatic || !this.guest.oneGate) return false;
+    const isTokenPublished = this.guest.settings.FL_JOIN_TOKEN === '';
+    return code === 'superlink_unreachable' || (isTokenPublished && details.refusal === joinTokenRefused);
   }
 
   /** Step: where the SuperLink is. */

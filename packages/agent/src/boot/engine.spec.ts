@@ -74,6 +74,22 @@ describe('runSteps', () => {
     expect(ended[0]).toMatchObject({ outcome: 'degraded' });
   });
 
+  it('ends past its deadline with a failure of a step that waits which only another boot may mend', async () => {
+    const { clock, machine, overdue, run } = world();
+    let code: 'superlink_unreachable' | 'port_taken' = 'port_taken';
+    const waiting = step('a', {
+      ...{ retry: patient, failure: 'waits', needsAnotherBoot: (_, error) => error.code === 'superlink_unreachable' },
+      run: async () => Promise.reject(failure(code, 'No.')),
+    });
+    const outcome = run([waiting, step('b')]);
+    await clock.advance(30_000);
+    expect(overdue).toHaveLength(1);
+    code = 'superlink_unreachable';
+    await clock.advance(8000);
+    await expect(outcome).resolves.toMatchObject({ ready: false, step: 'a', error: { code } });
+    expect(machine.done).toEqual([]);
+  });
+
   it('gives an error of the system the code of the step', async () => {
     const { run } = world();
     const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });

@@ -62,8 +62,8 @@ async function runStep<Machine>(
     }
     const pause = pauseAfter(step, progress.attempts);
     const late = clock.now() + pause >= deadline;
-    const givesUp = step.retry === 'never' || error.fault !== 'environment' || (late && step.failure !== 'waits');
-    if (givesUp) {
+    const mayWait = step.failure === 'waits' && !step.needsAnotherBoot?.(machine, error);
+    if (step.retry === 'never' || error.fault !== 'environment' || (late && !mayWait)) {
       log[step.failure === 'degraded' ? 'warning' : 'error'](error.explain());
       surroundings.stepEnded({ ...passed, outcome: step.failure === 'degraded' ? 'degraded' : 'failed' });
       return error;

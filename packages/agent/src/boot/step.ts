@@ -1,4 +1,4 @@
-import type { FailureCode } from '@oneflower/contract';
+import type { FailureCode, OneFlowerError } from '@oneflower/contract';
 
 /** How a step that has failed is tried again: the first pause, doubled each time up to the longest. */
 export interface RetryPolicy {
@@ -20,6 +20,11 @@ export interface BootStep<Machine> {
    * the deadline (what another machine refuses at once), and the step is tried for ever.
    */
   failure: 'fatal' | 'degraded' | 'waits';
+  /**
+   * Of a step that waits: whether a failure past the deadline ends the boot, because what an earlier step has found may
+   * be outdated and only another boot looks for it anew.
+   */
+  needsAnotherBoot?(machine: Machine, error: OneFlowerError): boolean;
   /** FL_ERROR where the error itself names none. */
   code: FailureCode;
   /** One attempt. `signal` ends it when the step's time or the boot is over. */

@@ -1,3 +1,4 @@
+import type { OneFlowerError } from '@oneflower/contract';
 import { type BootStep, patiently, quickly } from './step.ts';
 
 /** What the steps bring about, in their order. */
@@ -11,6 +12,8 @@ export interface SuperNodeActions {
   waitOnline(signal: AbortSignal): Promise<void>;
   runReadyScript(signal: AbortSignal): Promise<void>;
   publishReady(): Promise<void>;
+  /** Whether a failure may come of what `discover` has found, which OneGate may tell otherwise by now. */
+  mayBeOutdated(error: OneFlowerError): boolean;
 }
 
 /** How a SuperNode boots, after {@link openingSteps}. */
@@ -48,6 +51,7 @@ export const superNodeSteps: readonly BootStep<SuperNodeActions>[] = [
     deadlineSeconds: 120,
     retry: patiently,
     failure: 'waits',
+    needsAnotherBoot: (superNode, error) => superNode.mayBeOutdated(error),
     code: 'enrolment_refused',
     run: superNode => superNode.enrol(),
   },
@@ -75,6 +79,7 @@ export const superNodeSteps: readonly BootStep<SuperNodeActions>[] = [
     deadlineSeconds: 180,
     retry: quickly,
     failure: 'waits',
+    needsAnotherBoot: (superNode, error) => superNode.mayBeOutdated(error),
     code: 'node_not_online',
     run: (superNode, signal) => superNode.waitOnline(signal),
   },

@@ -24,15 +24,18 @@ export async function discover(
   if (source.from !== 'onegate') return source;
   if (!oneGate) throw failure('discovery_failed', 'OneGate is not available.', { fault: 'bug' });
   try {
-    return { from: 'onegate', advertised: await askOneGate(oneGate) };
+    return { from: 'onegate', advertised: await askOneGate(oneGate, input.lost) };
   } catch (error) {
     if (source.otherwise) return { from: 'references', advertised: source.otherwise };
     throw error;
   }
 }
 
-/** Only the extended service shows what its VMs have published. */
-async function askOneGate(oneGate: Pick<OnegateClient, 'service'>): Promise<Advertised> {
+/**
+ * Only the extended service shows what its VMs have published. One that is dead may still say that it is ready: after a
+ * loss the newest VM comes first.
+ */
+async function askOneGate(oneGate: Pick<OnegateClient, 'service'>, lost: boolean): Promise<Advertised> {
   const service = await oneGate.service({ extended: true }).catch((error: unknown) => {
     const said = isOneFlowerError(error) ? error.explain() : `${messageOf(error)}.`;
     throw failure('discovery_failed', `OneGate cannot be asked for the SuperLink: ${said}`, {
@@ -44,7 +47,8 @@ async function askOneGate(oneGate: Pick<OnegateClient, 'service'>): Promise<Adve
   });
   const role = service.roles.find(({ name }) => name === roleNames.superlink);
   if (!role) throw failure('discovery_failed', `The service ${service.name} has no role ${roleNames.superlink}.`);
-  const nodes = role.nodes.map(node => ({
+  const vms = lost ? [...role.nodes].sort((a, b) => b.id - a.id) : role.nodes;
+  const nodes = vms.map(node => ({
     attributes: Object.fromEntries(published.map(name => [name, attributeText(node.userTemplate, name)])),
   }));
   const chosen = chooseNode(nodes);

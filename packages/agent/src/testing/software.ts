@@ -14,3 +14,12 @@ export async function fakeSoftware(folder: string): Promise<string> {
   }
   return join(folder, 'software');
 }
+
+/** A software folder whose flower-supernode runs `program`, says that it is up, and lives on. */
+export async function softwareWithFlower(folder: string, program: string): Promise<string> {
+  const software = await fakeSoftware(folder);
+  const file = join(software, 'python/oneflower/warm/bin/flower-supernode');
+  const text = `#!${process.execPath}\n${program}; console.log('Flower is up'); setInterval(() => {}, 1000);\n`;
+  await writeFile(file, text, { mode: 0o755 });
+  return software;
+}
