@@ -8,7 +8,6 @@ import {
   roleNames,
   sleep,
 } from '@oneflower/contract';
-import type { GateService } from '@oneflower/opennebula/onegate';
 import { certificateName, listenAddress, ownAddress, publishedAddress } from './addresses.ts';
 import { type BootOutcome, type BootSurroundings, runSteps } from './boot/engine.ts';
 import { type SuperLinkActions, superLinkSteps } from './boot/superlink-steps.ts';
@@ -30,7 +29,7 @@ import { Replaceable } from './replaceable.ts';
 import type { RoleMachine } from './role.ts';
 import { RunService } from './runs/service.ts';
 import { writeConnection } from './runs/submit.ts';
-import { createSite, type Site } from './site/index.ts';
+import { createSite, type NodeRole, type Site } from './site/index.ts';
 import { operatorSource } from './superlink-source.ts';
 import { type WatchedSuperLink, watchSuperLink } from './superlink-watch.ts';
 import { type FlowerSetting, superLinkPorts, superLinkProcesses } from './supervision/flower.ts';
@@ -138,8 +137,8 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
     const { layout, clock, events, log, release, settings } = this.guest;
     this.#joinToken = settings.FL_JOIN_TOKEN || (await ensureJoinToken(join(layout.state, 'join-token')));
     const tls = this.#certificates !== undefined;
-    const expectedNodes = Math.max(settings.FL_MIN_AVAILABLE_CLIENTS, (await this.#nodeRole())?.cardinality ?? 0);
-    const facts = { joinToken: this.#joinToken, flowerVersion: release.version, tls, expectedNodes };
+    const fewestNodes = settings.FL_MIN_AVAILABLE_CLIENTS;
+    const facts = { joinToken: this.#joinToken, flowerVersion: release.version, tls, fewestNodes };
     const key = JSON.stringify({ ...facts, control: this.#flowerCertificates?.caPem });
     if (this.#site?.key !== key) {
       await this.#site?.value.close();
@@ -148,7 +147,7 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
         stateFile: join(layout.state, 'site.json'),
         control: this.control,
         clock,
-        liveVmIds: () => this.#liveVmIds(),
+        nodeRole: () => this.#nodeRole(),
         emit: events.emit,
         warn: message => log.warning(message),
       });
@@ -275,14 +274,10 @@ export class SuperLink implements RoleMachine, SuperLinkActions, WatchedSuperLin
     );
   }
 
-  /** The VMs of the service's SuperNodes that exist; undefined while that cannot be known. */
-  async #liveVmIds(): Promise<ReadonlySet<number> | undefined> {
-    const role = await this.#nodeRole();
-    return role && new Set(role.nodes.map(({ id }) => id));
-  }
-
-  async #nodeRole(): Promise<GateService['roles'][number] | undefined> {
+  /** The service's SuperNodes; undefined while that cannot be known. */
+  async #nodeRole(): Promise<NodeRole | undefined> {
     const service = await this.guest.oneGate?.service().catch(() => undefined);
-    return service?.roles.find(({ name }) => name === roleNames.supernode);
+    const role = service?.roles.find(({ name }) => name === roleNames.supernode);
+    return role && { cardinality: role.cardinality, vmIds: new Set(role.nodes.map(({ id }) => id)) };
   }
 }

@@ -37,8 +37,8 @@ beforeAll(async () => {
     tls: true,
     control,
     clock: systemClock,
-    liveVmIds: async () => undefined,
-    expectedNodes: 2,
+    nodeRole: async () => undefined,
+    fewestNodes: 2,
     emit: event => events.push(event),
     warn: () => undefined,
   });

@@ -11,15 +11,14 @@ import {
   type StateResponse,
 } from '@oneflower/contract';
 import { parseOpenSshPublicKey } from '../node-key.ts';
-import { chooseLease, partitionOf } from './leases.ts';
+import { chooseLease, partitionOf, withoutGaps } from './leases.ts';
 import { Liveness } from './liveness.ts';
 import { isHeldByAnotherVm, isReplaced } from './membership.ts';
 import { loadState, type NodeRecord, type SiteState, saveState } from './records.ts';
 import { keyInUse, nodeRemoved, refuse } from './refusals.ts';
+import { ServiceView } from './service-view.ts';
 import type { SiteOptions } from './types.ts';
 
-/** How often OneGate is asked whether nodes' VMs still exist. */
-const vmCheckMs = 30_000;
 /** Whoever has the join token can enrol any number of keys: there is an end to what is kept of them. */
 const mostNodes = largestPartition + 1;
 
@@ -32,18 +31,18 @@ export class Enrolment {
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
   #joined = new Map<string, string | null>();
-  #vmsCheckedAt: number;
-  /** VMs that were missing at the last look; missing twice in a row is gone. */
-  #missing = new Set<number>();
+  readonly #service: ServiceView;
 
   static async load(options: SiteOptions): Promise<Enrolment> {
-    return new Enrolment(options, await loadState(options.stateFile, options.clock, options.warn));
+    const enrolment = new Enrolment(options, await loadState(options.stateFile, options.clock, options.warn));
+    await enrolment.#service.liveVmIds();
+    return enrolment;
   }
 
   private constructor(options: SiteOptions, state: SiteState) {
     this.#options = options;
     this.#state = state;
-    this.#vmsCheckedAt = options.clock.now();
+    this.#service = new ServiceView(options);
     this.liveness = new Liveness(options);
   }
 
@@ -57,7 +56,7 @@ export class Enrolment {
         throw refuse('partition-taken', `This SuperLink has ${mostNodes} nodes, which is the most that it takes.`);
       }
       const known = await this.#askFlower(request);
-      const vms = await this.#liveVmIds();
+      const vms = await this.#service.liveVmIds();
       const presence = { liveness: this.liveness, nodes: this.#state.nodes, vms };
       if (own && isHeldByAnotherVm(own, request, presence)) throw keyInUse(own);
       drop(
@@ -78,6 +77,7 @@ export class Enrolment {
         vmSeen: vmId !== null && (vms?.has(vmId) ?? (own?.vmId === vmId && own.vmSeen)),
         nodeId,
         partitionId: lease.partitionId,
+        given: request.partitionId !== null,
         tokenHash: hash(token),
         enrolledAt: own?.enrolledAt ?? this.#options.clock.now(),
       };
@@ -116,7 +116,7 @@ export class Enrolment {
     await this.liveness.list();
     this.#tellComingsAndGoings();
     await this.#inTurn(async () => {
-      await this.#removeGone();
+      await this.#followService();
       await this.#tellFlower();
     });
   }
@@ -172,7 +172,7 @@ export class Enrolment {
     others: readonly NodeRecord[],
     vms: ReadonlySet<number> | undefined,
   ) {
-    const { expectedNodes } = this.#options;
+    const expectedNodes = this.#expectedNodes;
     // Of a VM that OneGate still lists, silence proves nothing.
     const isForsaken = (record: NodeRecord) =>
       this.liveness.isForsaken(record) && !(record.vmId !== null && vms?.has(record.vmId));
@@ -181,24 +181,22 @@ export class Enrolment {
     return lease;
   }
 
-  /** Undefined also when OneGate lists nothing at all, which cannot be true: this VM is one of the service. */
-  async #liveVmIds(): Promise<ReadonlySet<number> | undefined> {
-    const vms = await this.#options.liveVmIds().catch(() => undefined);
-    return vms && vms.size > 0 ? vms : undefined;
+  get #expectedNodes(): number {
+    return Math.max(this.#options.fewestNodes, this.#service.cardinality);
   }
 
-  async #removeGone(): Promise<void> {
-    const { clock, warn } = this.#options;
-    if (clock.now() - this.#vmsCheckedAt < vmCheckMs) return;
-    this.#vmsCheckedAt = clock.now();
-    const vms = await this.#liveVmIds();
+  async #followService(): Promise<void> {
+    const vms = await this.#service.liveVmIdsIfDue();
     if (!vms) return;
     await this.#noteSeen(vms);
-    const missing = this.#state.nodes.filter(({ vmId, vmSeen }) => vmId !== null && vmSeen && !vms.has(vmId));
-    const gone = missing.filter(({ vmId }) => vmId !== null && this.#missing.has(vmId));
-    this.#missing = new Set(missing.flatMap(({ vmId }) => (vmId === null ? [] : [vmId])));
-    for (const { name, vmId } of gone) warn(`Node ${name} is removed: its VM ${vmId} does not exist any more.`);
+    const gone = this.#service.goneOf(this.#state.nodes, vms);
+    for (const { name, vmId } of gone)
+      this.#options.warn(`Node ${name} is removed: its VM ${vmId} does not exist any more.`);
     if (gone.length > 0) await this.#remove(gone);
+    // In a run nobody's data changes.
+    if (this.training) return;
+    const nodes = withoutGaps(this.#state.nodes, this.#expectedNodes);
+    if (nodes !== this.#state.nodes) await this.#commit({ ...this.#state, nodes: [...nodes] });
   }
 
   async #noteSeen(vms: ReadonlySet<number>): Promise<void> {
@@ -257,7 +255,7 @@ export class Enrolment {
   }
 
   #partition({ partitionId }: NodeRecord): Partition {
-    return partitionOf(partitionId, this.#state.nodes, this.#options.expectedNodes);
+    return partitionOf(partitionId, this.#state.nodes, this.#expectedNodes);
   }
 
   /** Tokens are found by their hash, so the time it takes tells nothing about them. */

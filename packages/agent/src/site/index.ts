@@ -1,4 +1,4 @@
 export { createSiteClient } from './client.ts';
 export { nodeRemoved } from './refusals.ts';
 export { createSite } from './server.ts';
-export type { Site, SiteClient, SiteOptions } from './types.ts';
+export type { NodeRole, Site, SiteClient, SiteOptions } from './types.ts';

@@ -19,6 +19,8 @@ const step = oneof(
   record({ do: constant('pass' as const), minutes: integer({ min: 1, max: 20 }) }),
   record({ do: constant('restart' as const) }),
   record({ do: constant('blind' as const), is: boolean() }),
+  record({ do: constant('scale' as const), to: integer({ min: 1, max: 6 }) }),
+  record({ do: constant('train' as const), is: boolean() }),
 );
 
 type Step = typeof step extends Arbitrary<infer T> ? T : never;
@@ -39,6 +41,10 @@ class World {
   readonly #server: http.Server;
   #site: Site | undefined;
   #blind = false;
+  #training = false;
+  #cardinality = 3;
+  /** By key, what the operator gave the node when it enrolled last. */
+  readonly #given = new Map<string, number | null>();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -58,11 +64,12 @@ class World {
       tls: true,
       control: this.book,
       clock: this.clock,
-      liveVmIds: async () => (this.#blind ? undefined : this.#vms()),
-      expectedNodes: 3,
+      nodeRole: async () => (this.#blind ? undefined : { cardinality: this.#cardinality, vmIds: this.#vms() }),
+      fewestNodes: 2,
       emit: () => undefined,
       warn: message => expect(message).not.toContain('damaged'),
     });
+    this.#site.setTraining(this.#training);
   }
 
   async perform(action: Step): Promise<void> {
@@ -73,7 +80,55 @@ class World {
     if (action.do === 'pass') await this.clock.advance(action.minutes * 60_000);
     if (action.do === 'restart') await this.start();
     if (action.do === 'blind') this.#blind = action.is;
+    if (action.do === 'scale') this.#cardinality = action.to;
+    if (action.do === 'train') this.#train(action.is);
+    const before = this.#leases();
     await this.site.refresh();
+    if (this.#training) expect(before).toMatchObject(this.#leases());
+  }
+
+  /** What holds after a while of quiet: no lease that could be lower is beyond the number that there should be. */
+  async settle(): Promise<void> {
+    this.#blind = false;
+    this.#train(false);
+    for (let look = 0; look < 3; look++) {
+      await this.clock.advance(30_000);
+      await this.site.refresh();
+    }
+    const count = Math.max(2, this.#cardinality);
+    const leases = this.#leases();
+    for (const { partition } of this.site.nodes())
+      expect(partition?.of).toBe(Math.max(count, ...Object.values(leases).map(id => (id ?? 0) + 1)));
+    const held = new Set(Object.values(leases));
+    for (const { nodeId, publicKey } of this.book.nodes) {
+      const lease = leases[nodeId];
+      const given = this.#given.get(publicKey);
+      if (typeof given === 'number' && lease !== undefined) expect(lease).toBe(given);
+      else for (let id = 0; lease !== undefined && lease >= count && id < lease; id++) expect(held).toContain(id);
+    }
+  }
+
+  /** What holds always. */
+  check(): void {
+    const nodes = this.site.nodes();
+    const ids = nodes.map(({ partition }) => partition?.id ?? -1);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(new Set(nodes.map(({ partition }) => partition?.of)).size).toBeLessThanOrEqual(1);
+    for (const { partition, nodeId } of nodes) {
+      expect(partition?.of).toBeGreaterThanOrEqual(Math.max(2, ...ids.map(id => id + 1)));
+      expect(partition?.of).toBeLessThanOrEqual(Math.max(6, ...ids.map(id => id + 1)));
+      expect(this.book.nodes.find(node => node.nodeId === nodeId)?.status).not.toBe('unregistered');
+    }
+  }
+
+  #train(is: boolean): void {
+    this.#training = is;
+    this.site.setTraining(is);
+  }
+
+  /** Partition by Flower's id of the node. */
+  #leases(): Record<string, number | undefined> {
+    return Object.fromEntries(this.site.nodes().map(({ nodeId, partition }) => [nodeId, partition?.id]));
   }
 
   async end(): Promise<void> {
@@ -100,6 +155,7 @@ class World {
     try {
       const answer = await this.#client().enrol(request);
       guest.token = answer.nodeToken;
+      this.#given.set(guest.publicKey, partitionId);
       if (partitionId !== null) expect(answer.partition.id).toBe(partitionId);
       else if (before) expect(answer.partition.id).toBe(before.partition?.id);
       expect(answer.partition.id).toBeLessThan(answer.partition.of);
@@ -144,14 +200,10 @@ it('no two nodes ever share a partition, and a node keeps its own, whatever happ
       await world.start();
       for (const action of steps) {
         await world.perform(action);
-        const nodes = world.site.nodes();
-        const ids = nodes.map(({ partition }) => partition?.id ?? -1);
-        expect(new Set(ids).size).toBe(ids.length);
-        for (const { partition, nodeId } of nodes) {
-          expect(partition?.of).toBe(Math.max(3, ...ids.map(id => id + 1)));
-          expect(world.book.nodes.find(node => node.nodeId === nodeId)?.status).not.toBe('unregistered');
-        }
+        world.check();
       }
+      await world.settle();
+      world.check();
     } finally {
       await world.end();
       await rm(folder, { recursive: true, force: true });

@@ -40,6 +40,22 @@ export function chooseLease({ wanted, own, others, expectedNodes, isForsaken }: 
   return { partitionId: free, takenFrom: undefined };
 }
 
+/**
+ * The records with leases at or beyond `expectedNodes` moved to lower ones that nobody holds, the highest first: after a
+ * scale-down part of the data would be nobody's otherwise. The partitions that the operator gave stay. The same array
+ * when nothing moves.
+ */
+export function withoutGaps(records: readonly NodeRecord[], expectedNodes: number): readonly NodeRecord[] {
+  let moved = records;
+  const movable = records.filter(({ given, partitionId }) => !given && partitionId >= expectedNodes);
+  for (const record of movable.sort((a, b) => b.partitionId - a.partitionId)) {
+    const partitionId = lowestFree(moved);
+    if (partitionId >= record.partitionId) break;
+    moved = moved.map(candidate => (candidate === record ? { ...record, partitionId } : candidate));
+  }
+  return moved;
+}
+
 /** A node's share: `of` grows with the highest lease, so that every id is one of a whole. */
 export function partitionOf(id: number, records: readonly NodeRecord[], expectedNodes: number): Partition {
   const highest = Math.max(id, ...records.map(({ partitionId }) => partitionId));

@@ -12,6 +12,8 @@ export const NodeRecord = z.object({
   vmSeen: z.boolean(),
   nodeId: z.string().nullable(),
   partitionId: z.int().min(0),
+  /** Whether the operator gave that partition to the node: it never gets another by itself. */
+  given: z.boolean().default(false),
   /** SHA-256 of the node's token, hexadecimal. */
   tokenHash: z.string(),
   /** Milliseconds since the epoch. */

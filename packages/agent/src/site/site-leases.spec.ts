@@ -1,3 +1,4 @@
+import type { EnrolRequest, EnrolResponse } from '@oneflower/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { node, running, SiteStage } from './testing.ts';
 
@@ -84,6 +85,79 @@ describe('leases', () => {
     await stage.clock.advance(2 * minute);
     expect((await stage.client().enrol(node({ vmId: 5 }))).partition.id).toBe(0);
     expect(stage.site.nodes()).toHaveLength(1);
+  });
+});
+
+describe('leases after the service was scaled', () => {
+  async function pass(looks: number): Promise<void> {
+    for (let look = 0; look < looks; look++) {
+      await stage.clock.advance(30_000);
+      await stage.site.refresh();
+    }
+  }
+
+  async function three(changed: Partial<EnrolRequest> = {}): Promise<EnrolResponse[]> {
+    await stage.start({ fewestNodes: 1 });
+    stage.vms = new Set([10, 11, 12]);
+    const requests = [node({ vmId: 10 }), node({ vmId: 11 }), node({ vmId: 12, ...changed })];
+    return await stage.enrolAll(requests);
+  }
+
+  const partitions = () => stage.site.nodes().map(({ vmId, partition }) => [vmId, partition]);
+
+  it('move down into what is free, so that the nodes that are left have all of the data', async () => {
+    const [, , last] = await three();
+    stage.vms = new Set([11, 12]);
+    stage.cardinality = 2;
+    await pass(2);
+    expect(partitions()).toEqual([
+      [11, { id: 1, of: 2 }],
+      [12, { id: 0, of: 2 }],
+    ]);
+    const told = await stage.client().state(last?.nodeToken ?? '', running);
+    expect(told).toMatchObject({ training: false, partition: { id: 0, of: 2 } });
+    await stage.start({ fewestNodes: 1 });
+    expect(partitions()).toContainEqual([12, { id: 0, of: 2 }]);
+  });
+
+  it('stay as they are until a run that is at work is over', async () => {
+    await three();
+    stage.vms = new Set([11, 12]);
+    stage.cardinality = 2;
+    stage.site.setTraining(true);
+    await pass(4);
+    expect(partitions()).toContainEqual([12, { id: 2, of: 3 }]);
+    stage.site.setTraining(false);
+    await pass(1);
+    expect(partitions()).toContainEqual([12, { id: 0, of: 2 }]);
+  });
+
+  it('stay where the operator gave them, and while a node that is lost is to be replaced', async () => {
+    await three({ partitionId: 2 });
+    stage.vms = new Set([11, 12]);
+    await pass(4);
+    expect(partitions()).toContainEqual([11, { id: 1, of: 3 }]);
+    stage.cardinality = 2;
+    await pass(4);
+    expect(partitions()).toEqual([
+      [11, { id: 1, of: 3 }],
+      [12, { id: 2, of: 3 }],
+    ]);
+  });
+
+  it('are of more when there are to be more nodes, also before those have come', async () => {
+    await three();
+    stage.cardinality = 5;
+    await pass(1);
+    expect(partitions()).toContainEqual([10, { id: 0, of: 5 }]);
+  });
+
+  it('stay while OneGate does not tell', async () => {
+    const [first] = await three();
+    stage.vms = undefined;
+    await stage.client().leave(first?.nodeToken ?? '');
+    await pass(4);
+    expect(partitions()).toContainEqual([12, { id: 2, of: 3 }]);
   });
 });
 

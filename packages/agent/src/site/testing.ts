@@ -85,6 +85,8 @@ export class SiteStage {
   readonly warnings: string[] = [];
   /** The VMs that OneGate lists; undefined is no OneGate. */
   vms: ReadonlySet<number> | undefined;
+  /** How many nodes the service should have, while OneGate tells. */
+  cardinality = 3;
   readonly #server = http.createServer((request, response) => this.site.handle(request, response));
   #site: Site | undefined;
 
@@ -117,8 +119,8 @@ export class SiteStage {
       tls: true,
       control: this.book,
       clock: this.clock,
-      liveVmIds: async () => this.vms,
-      expectedNodes: 3,
+      nodeRole: async () => this.vms && { cardinality: this.cardinality, vmIds: this.vms },
+      fewestNodes: 3,
       emit: (event, data) => this.events.push([event, data]),
       warn: message => this.warnings.push(message),
       ...changed,

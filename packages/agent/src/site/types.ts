@@ -13,6 +13,14 @@ import type { HttpHandler } from '../gate/index.ts';
 /** Events of the site. */
 export type SiteEvent = 'node_enrolled' | 'client_join' | 'client_leave';
 
+/** The role of the SuperNodes in the service. */
+export interface NodeRole {
+  /** How many there should be. */
+  cardinality: number;
+  /** VMs that still exist. */
+  vmIds: ReadonlySet<number>;
+}
+
 export interface SiteOptions {
   /** Where enrolments and leases are kept. */
   stateFile: string;
@@ -23,10 +31,10 @@ export interface SiteOptions {
   tls: boolean;
   control: ControlApi;
   clock: Clock;
-  /** VMs of the service that still exist, by OneGate; undefined when that is not known at the moment. */
-  liveVmIds(): Promise<ReadonlySet<number> | undefined>;
-  /** How many nodes share the bundled data at least. */
-  expectedNodes: number;
+  /** The service's SuperNodes by OneGate; undefined when that is not known at the moment. */
+  nodeRole(): Promise<NodeRole | undefined>;
+  /** How many nodes share the bundled data at least, however few the service should have. */
+  fewestNodes: number;
   emit<N extends SiteEvent>(event: N, data: EventData<N>): void;
   /** A sentence for the log: a damaged state file, a node that was taken off Flower. */
   warn(message: string): void;
@@ -38,7 +46,8 @@ export interface Site {
   handle: HttpHandler;
   nodes(): NodeStatus[];
   /**
-   * Asks Flower which nodes are online, tells of those that came and went, and takes nodes off whose VMs are gone.
+   * Asks Flower which nodes are online, tells of those that came and went, takes nodes off whose VMs are gone, and
+   * between runs moves leases down into what is free, so that as many nodes as there should be have all of the data.
    * Call it every few seconds.
    *
    * @throws OneFlowerError `flower-unreachable`; the nodes keep their former state.
