@@ -8,7 +8,7 @@ import {
   sleep,
 } from '@oneflower/contract';
 import { isUnreachable } from '@oneflower/opennebula';
-import type { Cloud } from '../cloud.ts';
+import { type Cloud, connectCloud } from '../cloud.ts';
 import type { Notify } from '../notify.ts';
 import { connectOperator } from '../operator/connect.ts';
 import type { CardinalityRequest } from '../plan/cardinality.ts';
@@ -50,6 +50,7 @@ export interface DeployResult {
 }
 
 export const defaultReadyWithinMs = 1_800_000;
+const uninterruptedMs = 15_000;
 
 /**
  * Deploys a service and follows it: until all VMs are ready without a use case, until training starts with one,
@@ -66,7 +67,7 @@ export async function deployService(context: DeployContext, request: DeployReque
     const id = await create(context, request, plan, token, made);
     return await follow(context, request, plan, id);
   } catch (error) {
-    throw withLeft(error, made, plan.name, context.signal);
+    throw withLeft(error, made, plan, context.signal);
   }
 }
 
@@ -77,43 +78,74 @@ async function create(
   token: string,
   made: Made[],
 ): Promise<number> {
-  const { cloud, home, notify } = context;
-  const place = { home, cloudKey: cloud.access.key };
+  const { cloud, notify } = context;
   await refuseTakenName(cloud, plan.name);
   const resources = await findResources(cloud, request);
   await context.prepare?.(plan.settings);
   const registration = { cloud, notify, made };
   const vmTemplates = await registerVmTemplates(registration, plan, resources);
   const template = plan.serviceTemplate({ vmTemplates, networkId: resources.network.id });
-  const templateId = await registerServiceTemplate(registration, plan, template);
-  const record = { name: plan.name, operatorToken: token, tls: plan.settings.FL_TLS_ENABLED };
-  await forgetAuthorities(place, plan.name);
-  await writeRecord(place, { ...record, serviceId: null });
+  const templateId = plan.secret
+    ? await uninterrupted(context, steady =>
+        registerServiceTemplate({ ...registration, cloud: steady }, plan, template),
+      )
+    : await registerServiceTemplate(registration, plan, template);
   try {
-    const { id, name } = await cloud.oneflow.templates.instantiate(
-      templateId,
-      plan.instantiation(resources.network.id),
-    );
-    made.push({ kind: 'service', name, id });
-    await writeRecord(place, { ...record, serviceId: id });
-    notify({ type: 'service_created', name, id });
-    return id;
-  } catch (error) {
-    if (!isUnreachable(error) && !made.some(one => one.kind === 'service')) await removeRecord(place, plan.name);
-    throw error;
+    return await instantiate(context, plan, { templateId, networkId: resources.network.id }, token, made);
   } finally {
     if (plan.secret) await dropSecretTemplate(context, templateId, made);
   }
 }
 
-/** A service template with secrets must not stay; the service has its own copy of what it needs. */
-async function dropSecretTemplate({ cloud, notify }: DeployContext, id: number, made: Made[]): Promise<void> {
+/** The record goes first, so that no service is made whose token would be lost. */
+async function instantiate(
+  { cloud, home, notify, signal }: DeployContext,
+  plan: ServicePlan,
+  { templateId, networkId }: { templateId: number; networkId: number },
+  token: string,
+  made: Made[],
+): Promise<number> {
+  const place = { home, cloudKey: cloud.access.key };
+  const record = { name: plan.name, operatorToken: token, tls: plan.settings.FL_TLS_ENABLED };
+  signal?.throwIfAborted();
+  await forgetAuthorities(place, plan.name);
+  await writeRecord(place, { ...record, serviceId: null });
   try {
-    await dropServiceTemplate(cloud, id);
+    const { id, name } = await cloud.oneflow.templates.instantiate(templateId, plan.instantiation(networkId));
+    made.push({ kind: 'service', name, id });
+    await writeRecord(place, { ...record, serviceId: id });
+    notify({ type: 'service_created', name, id });
+    return id;
+  } catch (error) {
+    const doubtful = isUnreachable(error) || signal?.aborted === true;
+    if (!doubtful && !made.some(one => one.kind === 'service')) await removeRecord(place, plan.name);
+    throw error;
+  }
+}
+
+/** A service template with secrets must not stay; the service has its own copy of what it needs. */
+async function dropSecretTemplate(context: DeployContext, id: number, made: Made[]): Promise<void> {
+  try {
+    await uninterrupted(context, steady => dropServiceTemplate(steady, id));
     made.splice(0, made.length, ...made.filter(one => one.kind !== 'service template' || one.id !== id));
   } catch (error) {
     const message = `The service template ${id} holds secrets and could not be deleted: ${messageOf(error)} Delete it with oneflow-template delete ${id}.`;
-    notify({ type: 'warning', message });
+    context.notify({ type: 'warning', message });
+  }
+}
+
+/** For what must not be left half done: the interrupt of a person does not reach it, only a limit of its own. */
+async function uninterrupted<Result>(
+  { cloud, clock }: DeployContext,
+  use: (steady: Cloud) => Promise<Result>,
+): Promise<Result> {
+  const limit = new AbortController();
+  const late = new Error(`OneFlow has not answered for ${uninterruptedMs / 1000} seconds.`);
+  const timer = clock.after(uninterruptedMs, () => limit.abort(late));
+  try {
+    return await use(connectCloud(cloud.access, limit.signal));
+  } finally {
+    timer.cancel();
   }
 }
 
@@ -198,23 +230,39 @@ function rejection(signal: AbortSignal): Promise<never> {
 }
 
 /** A failed or interrupted deployment names everything that it has made and that is still there. */
-function withLeft(error: unknown, made: readonly Made[], name: string, signal: AbortSignal | undefined): unknown {
+function withLeft(
+  error: unknown,
+  made: readonly Made[],
+  plan: Pick<ServicePlan, 'name' | 'secret'>,
+  signal: AbortSignal | undefined,
+): unknown {
   const interrupted = signal?.aborted === true;
   if (!interrupted && !isOneFlowerError(error)) return error;
   const left = made.map(one => `${one.kind} ${one.name} (${one.id})`).join(', ');
-  const hasService = made.some(one => one.kind === 'service');
-  const advice = hasService
-    ? `The service goes on: oneflower status ${name} shows it, oneflower delete ${name} removes it.`
-    : 'Templates are used again by the next deployment.';
-  const sentence = left === '' ? 'Nothing was made.' : `Made and still there: ${left}. ${advice}`;
+  const sentence = left === '' ? 'Nothing was made.' : `Made and still there: ${left}. ${adviceOn(made, plan)}`;
   const parts = isOneFlowerError(error) && !interrupted ? error : undefined;
   return new OneFlowerError({
     code: parts?.code ?? 'deploy-interrupted',
-    message: parts?.message ?? `Interrupted while deploying ${name}.`,
+    message: parts?.message ?? `Interrupted while deploying ${plan.name}.`,
     ...(parts?.reason === undefined ? {} : { reason: parts.reason }),
     remedy: [parts?.remedy, parts && left === '' ? undefined : sentence].filter(Boolean).join(' '),
     fault: parts?.fault ?? 'user',
     cause: interrupted ? messageOf(error) : error,
     details: { ...parts?.details, left: [...made] },
   });
+}
+
+function adviceOn(made: readonly Made[], { name, secret }: Pick<ServicePlan, 'name' | 'secret'>): string {
+  const sentences: string[] = [];
+  const secretTemplate = secret ? made.find(one => one.kind === 'service template') : undefined;
+  if (made.some(one => one.kind === 'service')) {
+    sentences.push(`The service goes on: oneflower status ${name} shows it, oneflower delete ${name} removes it.`);
+  } else if (made.some(one => one !== secretTemplate)) {
+    sentences.push(`${secret ? 'VM templates' : 'Templates'} are used again by the next deployment.`);
+  }
+  if (secretTemplate) {
+    const { id } = secretTemplate;
+    sentences.push(`The service template ${id} holds secrets: delete it with oneflow-template delete ${id}.`);
+  }
+  return sentences.join(' ');
 }
