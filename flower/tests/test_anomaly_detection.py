@@ -179,13 +179,17 @@ def test_scaled_rows_are_finite_whatever_the_sensors_say(table: list[list[float]
     assert np.isfinite(scaled).all()
 
 
-def test_nodes_agree_on_the_mean_of_their_scales_by_rows() -> None:
+def test_nodes_agree_on_the_median_of_their_scales() -> None:
     columns = ("a",)
-    small = Rows(columns, np.array([[0.0], [1.0]]), np.array([0, 1]))
-    large = Rows(columns, np.array([[10.0], [14.0]] * 3), np.array([0, 1] * 3))
-    agreed, scale = agree({1: scale_answer(small), 2: scale_answer(large)})
+
+    def answer(*values: float) -> RecordDict:
+        return scale_answer(Rows(columns, np.array(values)[:, None], np.zeros(len(values), int)))
+
+    hostile = RecordDict({"scale": ConfigRecord({"columns": ["a"], "center": [1e300], "width": [1e300]})})
+    agreed, scale = agree({1: answer(0.0, 2.0), 2: answer(10.0, 14.0), 3: answer(2.0, 4.0), 4: hostile, 5: answer(5.0)})
     assert agreed == columns
-    assert scale.center.tolist() == pytest.approx([(2 * 0.5 + 6 * 12) / 8])
+    assert scale.center.tolist() == [5.0]
+    assert scale.width.tolist() == pytest.approx([1.6])
     back = read_scale(scale_config(agreed, scale), columns)
     np.testing.assert_array_equal(back.width, scale.width)
 
@@ -205,12 +209,13 @@ def test_other_columns_are_refused_by_server_and_node() -> None:
         {"center": [1.0, math.nan], "width": [1.0, 1.0]},
         {"center": [1.0, 1.0], "width": [1.0, 0.0]},
         {"center": [1.0, 1.0]},
+        {"center": [1.0, 1.0], "width": ["x", "y"]},
     ],
 )
-def test_a_malformed_scale_is_refused(values: dict[str, list[float]]) -> None:
-    record = ConfigRecord({"columns": ["a", "b"], "rows": 3})
+def test_a_malformed_scale_is_refused(values: dict[str, list[float] | list[str]]) -> None:
+    record = ConfigRecord({"columns": ["a", "b"]})
     record.update(values)
-    with pytest.raises(ExchangeError, match="malformed"):
+    with pytest.raises(ExchangeError, match="Node 1 cannot take part: the scale of its sensors is malformed"):
         agree({1: RecordDict({"scale": record})})
 
 

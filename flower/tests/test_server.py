@@ -9,7 +9,7 @@ from flwr.serverapp.strategy import FedAdam
 from conftest import ReadEvents
 from memory_grid import BIG_NODE, MemoryGrid, context_of, failing, initial, names, node, silent
 from oneflower.events import Events
-from oneflower.metrics import average_metrics
+from oneflower.metrics import average_metrics, is_broken
 from oneflower.model_file import read_model
 from oneflower.server import Federation, TrainingFailedError
 from oneflower.settings import RunConfigError
@@ -174,3 +174,8 @@ def test_a_metric_that_a_node_cannot_state_does_not_spoil_the_mean() -> None:
     mean = average_metrics([content(math.nan, 100), content(0.9, 10), content(0.6, 20)], "num-examples")
     assert dict(mean) == {"roc_auc": pytest.approx(0.7)}
     assert dict(average_metrics([content(math.nan, 100)], "num-examples")) == {}
+
+
+def test_a_huge_number_of_one_node_is_no_training_that_has_come_apart() -> None:
+    contents = [RecordDict({"m": MetricRecord({"eval_loss": loss, "num-examples": 100})}) for loss in (0.3, 1e308, 0.3)]
+    assert not is_broken("eval_loss", average_metrics(contents, "num-examples")["eval_loss"])

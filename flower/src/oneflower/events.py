@@ -85,6 +85,10 @@ class Events:
             },
         )
 
+    def round_failed(self, *, server_round: int, error: str) -> None:
+        """No model has come of a round: the one before goes on."""
+        self._append("round_failed", {"round": server_round, "error": error[:MAX_ERROR]})
+
     def round_repeated(self, *, server_round: int, attempt: int, error: str) -> None:
         """Too few SuperNodes have answered: the round is done again, for the ``attempt``-th time (2 is the first)."""
         self._append("round_repeated", {"round": server_round, "attempt": attempt, "error": error[:MAX_ERROR]})

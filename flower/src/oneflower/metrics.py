@@ -24,8 +24,7 @@ def average_metrics(contents: list[RecordDict], weight_key: str) -> MetricRecord
     that must not spoil the mean of the others. A loss that is finite on no node is NaN: training has come apart.
     Lists have no mean and are left out.
     """
-    sums: dict[str, float] = {}
-    weights: dict[str, float] = {}
+    stated: dict[str, list[tuple[float, float]]] = {}
     broken: set[str] = set()
     listed: set[str] = set()
     for content in contents:
@@ -35,7 +34,15 @@ def average_metrics(contents: list[RecordDict], weight_key: str) -> MetricRecord
             broken |= {name for name, value in record.items() if is_broken(name, value)}
             listed |= {name for name, value in record.items() if isinstance(value, list)}
             for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + weight * value
-                weights[name] = weights.get(name, 0.0) + weight
-    means = {name: total / weights[name] for name, total in sums.items() if weights[name] > 0}
+                stated.setdefault(name, []).append((weight, value))
+    means = {name: mean for name, pairs in stated.items() if (mean := _mean(pairs)) is not None}
     return MetricRecord({**dict.fromkeys(sorted(broken - listed), math.nan), **means})
+
+
+def _mean(pairs: list[tuple[float, float]]) -> float | None:
+    """The mean of values by their weights; None where nothing has any weight.
+
+    It is finite where the values are: one node's huge number must not look like a training that has come apart.
+    """
+    total = sum(weight for weight, _ in pairs)
+    return sum(value * (weight / total) for weight, value in pairs) if total > 0 else None

@@ -15,6 +15,7 @@ from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAvg, FedXgbBagging, FedXgbCyclic, Strategy
 from numpy.typing import NDArray
 
+from oneflower.checkpoints.state import chain_of
 from oneflower.log import logger
 from oneflower.text import few_of, quoted
 
@@ -61,7 +62,7 @@ class SentArrays:
         for name, array in aggregate.items():
             values = array.numpy()
             if not is_finite(values):
-                logger.error("The aggregate of %s is no finite number: the model stays as it was", name)
+                logger.error("The aggregate of %s is no finite number", name)
                 return None
             sent = self.values.get(name)
             restored[name] = array if sent is None or sent.dtype == values.dtype else Array(_cast(values, sent.dtype))
@@ -70,19 +71,21 @@ class SentArrays:
 
 def can_be_checked(strategy: Strategy) -> bool:
     """Whether replies of the strategy's nodes are like what was sent: boosted trees grow from round to round."""
-    return isinstance(strategy, FedAvg) and not isinstance(strategy, FedXgbBagging | FedXgbCyclic)
+    innermost = chain_of(strategy)[-1]
+    return isinstance(innermost, FedAvg) and not isinstance(innermost, FedXgbBagging | FedXgbCyclic)
 
 
 def sound_replies(replies: Iterable[Message], sent: SentArrays | None, refuse: Refuse) -> list[Message]:
     """Those of the replies, none of which is an error, that can be aggregated; the others are refused.
 
     What is returned bears its records under equal names and with equal metrics, as Flower's strategies demand it; a
-    metric that a node did not state is NaN, and those that are too many to be told are left out.
+    metric that a node did not state is NaN, and those that are too many to be told are left out. It comes in the order
+    of the nodes' ids: sums of the same replies have the same bits, whoever answered first.
 
     :param sent: what the nodes were given to train; None for replies to an evaluation.
     """
     sound: list[tuple[Message, ArrayRecord | None, MetricRecord]] = []
-    for reply in replies:
+    for reply in sorted(replies, key=lambda reply: reply.metadata.src_node_id):
         try:
             arrays = None if sent is None else _trained(reply.content, sent)
             sound.append((reply, arrays, _metrics(reply.content)))
@@ -103,7 +106,8 @@ def _trained(content: RecordDict, sent: SentArrays) -> ArrayRecord:
     if len(records) != 1:
         raise UnsoundReplyError(f"The reply holds {len(records)} array records, one is wanted")
     sent.read(records[0])
-    return records[0]
+    # Flower's Krum and Bulyan compare arrays by their place, whatever order a node has sent them in.
+    return ArrayRecord({name: records[0][name] for name in sent.values})
 
 
 def _metrics(content: RecordDict) -> MetricRecord:

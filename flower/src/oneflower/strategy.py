@@ -11,7 +11,7 @@ from flwr.serverapp.strategy import Result, Strategy
 
 from oneflower.asked import Asked
 from oneflower.checkpoints.manifest import RoundRecord
-from oneflower.checkpoints.state import chain_of, remember
+from oneflower.checkpoints.state import chain_of, remember, strategy_name
 from oneflower.events import Events, finite_metrics
 from oneflower.log import logger
 from oneflower.metrics import is_broken
@@ -19,6 +19,7 @@ from oneflower.privacy import METRIC as PRIVACY_METRIC
 from oneflower.privacy import Privacy
 from oneflower.replies import SentArrays, can_be_checked, sound_replies
 from oneflower.strategies.fault_tolerant import FaultTolerantFedAvg
+from oneflower.strategies.robustness import weakness
 from oneflower.text import one_line
 from oneflower.versions import VERSIONS_RECORD
 from oneflower.waiting import nodes_wanted, wait_for_nodes
@@ -73,6 +74,8 @@ class ReportingStrategy(Strategy):
         self._sleep = sleep
         self._round_began = 0.0
         self._asked = Asked()
+        # Why no model can come of the round under way.
+        self._trouble: str | None = None
         self._responded: set[int] = set()
         self._failed: set[int] = set()
         self._privacy = privacy
@@ -151,7 +154,12 @@ class ReportingStrategy(Strategy):
             if arrays is None:
                 # Moments of what is no number would spoil all rounds to come.
                 put_back()
-        if arrays is not None:
+                self._trouble = "its aggregate is no finite number"
+        if arrays is None:
+            error = self._trouble or f"{strategy_name(self.inner)} has made no model of the replies"
+            logger.error("Round %d has failed: %s. The model stays as it was", server_round, error)
+            self._events.round_failed(server_round=server_round, error=error)
+        else:
             self.aggregated_round = server_round
             if self._privacy is not None:
                 self._privacy.release()
@@ -194,8 +202,11 @@ class ReportingStrategy(Strategy):
             self._privacy.protect(answers, self._sent)
         self._responded = {reply.metadata.src_node_id for reply in answers}
         if not answers:
-            logger.error("Round %d has failed: no node's training can be used, the model stays as it was", server_round)
+            self._trouble = "no node's training can be used"
             self._note_broken(reply for reply in replies if not reply.has_error())
+        else:
+            self._trouble = weakness(self.inner, len(self._asked.nodes), len(answers))
+            answers = [] if self._trouble else answers
         return [*(reply for reply in replies if reply.has_error()), *answers]
 
     def _repeat(self, server_round: int, attempt: int, error: str, questions: list[Message]) -> None:

@@ -148,6 +148,12 @@ export const events = {
       metrics,
     }),
   },
+  round_failed: {
+    level: 'WARNING',
+    from: 'app',
+    help: 'No model has come of a round: that of the round before goes on.',
+    data: z.object({ run_id: z.string(), round, error: z.string().max(2000) }),
+  },
   round_repeated: {
     level: 'WARNING',
     from: 'app',

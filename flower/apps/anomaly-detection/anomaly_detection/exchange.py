@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, ConfigRecordValues, RecordDict
 
-from anomaly_detection.scaling import Scale
+from anomaly_detection.scaling import Floats, Scale
 from anomaly_detection.types import Weights
 from oneflower.rows import Rows
 
@@ -45,7 +45,7 @@ def read_config(content: RecordDict) -> tuple[ConfigRecord, int]:
 def scale_answer(rows: Rows) -> RecordDict:
     """A node's answer to the question for its columns and their scale."""
     scale = Scale.of_rows(rows.features)
-    return RecordDict({"scale": ConfigRecord({"rows": len(rows), **_scale_values(rows.columns, scale)})})
+    return RecordDict({"scale": ConfigRecord(_scale_values(rows.columns, scale))})
 
 
 def agree(answers: Mapping[int, RecordDict]) -> tuple[tuple[str, ...], Scale]:
@@ -55,7 +55,6 @@ def agree(answers: Mapping[int, RecordDict]) -> tuple[tuple[str, ...], Scale]:
     """
     columns: tuple[str, ...] = ()
     scales: list[Scale] = []
-    weights: list[int] = []
     for node, answer in sorted(answers.items()):
         record = answer.get("scale")
         if not isinstance(record, ConfigRecord):
@@ -66,12 +65,11 @@ def agree(answers: Mapping[int, RecordDict]) -> tuple[tuple[str, ...], Scale]:
                 f"Node {node} holds the columns {', '.join(theirs)}; other nodes hold {', '.join(columns)}"
             )
         columns = theirs
-        rows = record.get("rows")
-        if not isinstance(rows, int) or rows < 1:
-            raise ExchangeError(f"Node {node} states {rows!r} rows")
-        scales.append(read_scale(record, columns))
-        weights.append(rows)
-    return columns, Scale.mean(scales, weights)
+        try:
+            scales.append(read_scale(record, columns))
+        except ExchangeError as error:
+            raise ExchangeError(f"Node {node} cannot take part: {error}") from error
+    return columns, Scale.shared(scales)
 
 
 def scale_config(columns: Sequence[str], scale: Scale) -> ConfigRecord:
@@ -88,11 +86,16 @@ def read_scale(record: ConfigRecord, columns: Sequence[str]) -> Scale:
         raise ExchangeError(
             f"The run is about the columns {', '.join(_columns(record))}; this node holds {', '.join(columns)}"
         )
-    center, width = np.asarray(record.get("center"), float), np.asarray(record.get("width"), float)
+    center, width = _numbers(record.get("center")), _numbers(record.get("width"))
     sound = center.shape == width.shape == (len(columns),)
     if not sound or not np.isfinite(center).all() or not np.isfinite(width).all() or not (width > 0).all():
-        raise ExchangeError("The scale of the sensors is malformed")
+        raise ExchangeError("the scale of its sensors is malformed")
     return Scale(center, width)
+
+
+def _numbers(value: object) -> Floats:
+    numbers = value if isinstance(value, list) and all(isinstance(item, int | float) for item in value) else []
+    return np.asarray(numbers, float)
 
 
 def _scale_values(columns: Sequence[str], scale: Scale) -> dict[str, ConfigRecordValues]:

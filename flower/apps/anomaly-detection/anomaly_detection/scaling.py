@@ -1,7 +1,7 @@
 """Bringing sensors of any unit and any tail to one scale that all nodes agree on.
 
-Before the first round each node states median and spread of its sensors; their mean, weighted by rows, is used by
-all. Medians and percentiles of sensors are all that leaves a node.
+Before the first round each node states median and spread of its sensors; the median of each over the nodes is used by
+all, so that no few nodes set it. Medians and percentiles of sensors are all that leaves a node.
 """
 
 from collections.abc import Sequence
@@ -34,12 +34,10 @@ class Scale:
         return cls(np.median(features, axis=0), np.where(high > low, high - low, 1.0))
 
     @classmethod
-    def mean(cls, scales: Sequence["Scale"], weights: Sequence[int]) -> "Scale":
+    def shared(cls, scales: Sequence["Scale"]) -> "Scale":
         """The scale that nodes share."""
-        return cls(
-            np.average([scale.center for scale in scales], axis=0, weights=weights),
-            np.average([scale.width for scale in scales], axis=0, weights=weights),
-        )
+        centers, widths = [scale.center for scale in scales], [scale.width for scale in scales]
+        return cls(np.median(centers, axis=0), np.median(widths, axis=0))
 
     def apply(self, features: Floats) -> Floats:
         """Features in units of the scale; the inverse hyperbolic sine is linear near the centre and tames tails."""

@@ -43,6 +43,8 @@ export function describeEvent({ event, data }: FlowerEvent): string | undefined 
       return describeRound(data);
     case 'client_failure':
       return `Round ${data.round}: SuperNode ${data.node_id} failed: ${data.error}`;
+    case 'round_failed':
+      return `Round ${data.round} has failed, the model stays as it was: ${data.error}`;
     case 'round_repeated':
       return `Round ${data.round} is done again (attempt ${data.attempt}): ${data.error}`;
     case 'checkpoint_failed':
