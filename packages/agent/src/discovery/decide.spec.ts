@@ -1,9 +1,11 @@
+import { X509Certificate } from 'node:crypto';
+import { rootCertificates } from 'node:tls';
 import { isOneFlowerError } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
 import { type Advertised, chooseNode, chooseSource, decideTrust } from './decide.ts';
 
-const pem = '-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n';
-const otherPem = '-----BEGIN CERTIFICATE-----\nREVG\n-----END CERTIFICATE-----\n';
+const [pem = '', otherPem = ''] = rootCertificates.map(certificate => String(new X509Certificate(certificate)));
+const armoured = '-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n';
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 describe('chooseSource', () => {
@@ -64,7 +66,14 @@ describe('decideTrust', () => {
   const enabled = [true, false];
   const given = { none: '', given: otherPem };
   const tlsSaid = ['YES', 'NO', undefined];
-  const caSaid = { good: base64(pem), bad: base64('no certificate'), garbage: '%%%', absent: undefined };
+  const caSaid = {
+    good: base64(pem),
+    bad: base64('no certificate'),
+    garbage: '%%%',
+    armoured: base64(armoured),
+    half: base64(pem + armoured),
+    absent: undefined,
+  };
 
   const rows = enabled.flatMap(on =>
     Object.keys(given).flatMap(own =>
@@ -97,7 +106,28 @@ describe('decideTrust', () => {
     const advertised = { endpoint: 'a:1', tls: 'YES', ca: base64(base64(pem)), joinToken: undefined };
     expect(decideTrust(true, '', advertised)).toEqual({ mode: 'tls', caPem: pem, source: 'published' });
   });
+
+  it('says what is wrong with a published CA that is garbage in the armour of PEM, and what to do', () => {
+    const advertised = { endpoint: 'a:1', tls: 'YES', ca: base64(armoured), joinToken: undefined };
+    expect(() => decideTrust(true, '', advertised)).toThrow(/FL_CA_CERT.*cannot be read: .*asn1/i);
+    expect(explanation(() => decideTrust(true, '', advertised))).toContain('Set FL_SSL_CA_CERTFILE');
+  });
+
+  it('trusts the certificates of a bundle and nothing that stands around them', () => {
+    const around = `x${pem}-----BEGIN X509 CERTIFICATE-----\nQUJD\n-----END X509 CERTIFICATE-----\n${otherPem}`;
+    const advertised = { endpoint: 'a:1', tls: 'YES', ca: base64(around), joinToken: undefined };
+    expect(decideTrust(true, '', advertised)).toMatchObject({ caPem: pem + otherPem });
+  });
 });
+
+function explanation(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    if (isOneFlowerError(error)) return error.explain();
+  }
+  return '';
+}
 
 function attempt(run: () => string): string {
   try {

@@ -1,4 +1,11 @@
-import { parseHostPort, type ReferenceName, readPem } from '@oneflower/contract';
+import {
+  messageOf,
+  type OneFlowerError,
+  parseHostPort,
+  type ReferenceName,
+  readCertificates,
+  readPem,
+} from '@oneflower/contract';
 import { failure } from '../failure.ts';
 
 /** What is known of a SuperLink, as it was found. */
@@ -92,11 +99,11 @@ export type Trust =
  */
 export function decideTrust(tlsEnabled: boolean, givenCa: string, advertised: Advertised): Trust {
   if (!tlsEnabled) return { mode: 'insecure', warning: insecureWarning(advertised) };
-  if (givenCa !== '') return { mode: 'tls', caPem: givenCa, source: 'context' };
+  if (givenCa !== '') return { mode: 'tls', caPem: rewritten(givenCa), source: 'context' };
   if (advertised.ca !== undefined) {
-    const caPem = readPem(advertised.ca, 'certificate');
-    if (caPem === undefined) throw failure('trust_missing', 'FL_CA_CERT, as it was published, is no certificate.');
-    return { mode: 'tls', caPem, source: 'published' };
+    const published = readPem(advertised.ca, 'certificate');
+    if (published === undefined) throw garbled('is no certificate');
+    return { mode: 'tls', caPem: rewritten(published), source: 'published' };
   }
   if (advertised.tls?.toUpperCase() === 'NO') {
     throw failure('trust_missing', `The SuperLink at ${advertised.endpoint} says that it speaks no TLS.`, {
@@ -105,6 +112,21 @@ export function decideTrust(tlsEnabled: boolean, givenCa: string, advertised: Ad
     });
   }
   throw failure('trust_missing', `There is no CA certificate for the SuperLink at ${advertised.endpoint}.`);
+}
+
+/** Written anew from what was parsed: OpenSSL takes more out of a text than what is marked CERTIFICATE. */
+function rewritten(pem: string): string {
+  try {
+    return readCertificates(pem).join('');
+  } catch (error) {
+    throw garbled(`holds a certificate that cannot be read: ${messageOf(error)}`);
+  }
+}
+
+function garbled(what: string): OneFlowerError {
+  return failure('trust_missing', `FL_CA_CERT, as it was published, ${what}.`, {
+    reason: 'What the SuperLink publishes is damaged, or a VM of the service has changed it.',
+  });
 }
 
 /**

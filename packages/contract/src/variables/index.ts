@@ -2,7 +2,7 @@ export { formatHostPort, type HostPort, isHost, parseHostPort } from './addresse
 export { type CertificateName, parseCertificateNames } from './certificate-names.ts';
 export { type NodeConfigValue, parseNodeConfig } from './node-config.ts';
 export { type ParsedValue, type ParseResult, parseValue, ruleOf } from './parse.ts';
-export { readPem } from './pem.ts';
+export { readCertificates, readPem } from './pem.ts';
 export { resumeKey, runConfigKeys, runConfigOf } from './run-config.ts';
 export { findVariable, type VariableName, variables, variablesOf } from './table.ts';
 export { type Role, roles, type Variable, type VariableKind } from './types.ts';

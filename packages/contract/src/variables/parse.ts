@@ -1,7 +1,7 @@
 import { knownReleases, profileOf } from '../flower-profiles.ts';
 import { parseHostPort } from './addresses.ts';
 import { parseNodeConfig } from './node-config.ts';
-import { readPem } from './pem.ts';
+import { readCertificates, readPem } from './pem.ts';
 import type { Variable, VariableKind } from './types.ts';
 
 export type ParsedValue = string | number | boolean;
@@ -74,7 +74,7 @@ function read(kind: VariableKind, text: string): ParsedValue | undefined {
     case 'address':
       return parseHostPort(text) ? text : undefined;
     case 'certificate':
-      return readPem(text, 'certificate');
+      return readCertificatesPem(text);
     case 'private-key':
       return readPem(text, 'private key');
     case 'node-config':
@@ -88,6 +88,15 @@ function read(kind: VariableKind, text: string): ParsedValue | undefined {
     case 'certificate-names':
     case 'text':
       return text;
+  }
+}
+
+function readCertificatesPem(text: string): string | undefined {
+  const pem = readPem(text, 'certificate');
+  try {
+    return pem && readCertificates(pem).length > 0 ? pem : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto';
+
 const certificate = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/;
 const privateKey = /-----BEGIN (?:RSA |EC )?PRIVATE KEY-----[A-Za-z0-9+/=\s]+-----END (?:RSA |EC )?PRIVATE KEY-----/;
 const base64 = /^[A-Za-z0-9+/\s]+={0,2}\s*$/;
@@ -15,4 +17,17 @@ export function readPem(value: string, label: 'certificate' | 'private key'): st
     text = Buffer.from(text, 'base64').toString('utf8');
   }
   return undefined;
+}
+
+/**
+ * All certificates of a PEM text, in their order.
+ *
+ * @throws Error when one that is begun there cannot be read.
+ */
+export function readCertificates(pem: string): X509Certificate[] {
+  const [, ...begun] = pem.split('-----BEGIN CERTIFICATE-----');
+  return begun.map(rest => {
+    const text = `-----BEGIN CERTIFICATE-----${rest}`;
+    return new X509Certificate(certificate.exec(text)?.[0] ?? text);
+  });
 }

@@ -416,7 +416,8 @@ export const variables = [
     default: '',
     source: 'operator',
     help: 'Values for ClientApps as KEY=VALUE separated by blanks, strings in double quotes.',
-    effect: '--node-config; partition-id and num-partitions are added from the partition lease unless given.',
+    effect:
+      '--node-config; partition-id and num-partitions are added from the partition lease unless given. A partition-id is a whole number from 0 to 9999; num-partitions is given only with it, and above it.',
   },
   {
     name: 'FL_MAX_RETRIES',

@@ -1,6 +1,10 @@
+import { rootCertificates } from 'node:tls';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { describeProblem, unknownVariables, validate } from './validate.ts';
+
+const pem = `${rootCertificates[0]}\n`;
+const unreadable = '-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END CERTIFICATE-----\n';
 
 function refusals(given: Record<string, string>, role?: 'superlink' | 'supernode'): string[] {
   return validate(given, role).problems.map(describeProblem);
@@ -94,15 +98,24 @@ describe('validate', () => {
   });
 
   it('accepts a certificate in PEM, in base64 of PEM and in base64 of that', () => {
-    const pem = '-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END CERTIFICATE-----\n';
     const once = Buffer.from(pem).toString('base64');
     const twice = Buffer.from(once).toString('base64');
     for (const value of [pem, once, twice])
       expect(validate({ FL_SSL_CA_CERTFILE: value }, 'supernode').settings.FL_SSL_CA_CERTFILE).toBe(pem);
   });
 
+  it.each([
+    ['alone', unreadable],
+    ['after one that can be read', `${pem}${unreadable}`],
+    ['cut off after one that can be read', `${pem}${pem.slice(0, 100)}`],
+  ])('refuses what is marked as a certificate and is none: %s', (_, value) => {
+    for (const said of [value, Buffer.from(value).toString('base64')])
+      expect(validate({ FL_SSL_CA_CERTFILE: said }, 'supernode').problems).toMatchObject([
+        { variable: 'FL_SSL_CA_CERTFILE', rule: 'be a certificate in PEM, or base64 of one' },
+      ]);
+  });
+
   it('wants the three certificate variables together', () => {
-    const pem = '-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END CERTIFICATE-----\n';
     expect(refusals({ FL_SSL_CA_CERTFILE: pem })).toEqual([
       'FL_SSL_CERTFILE must be given together with FL_SSL_CA_CERTFILE.',
       'FL_SSL_KEYFILE must be given together with FL_SSL_CA_CERTFILE.',
@@ -156,7 +169,6 @@ describe('validate', () => {
   });
 
   it('tells once of names for a certificate that is not made', () => {
-    const pem = '-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END CERTIFICATE-----\n';
     const key = '-----BEGIN PRIVATE KEY-----\nTUlJQg==\n-----END PRIVATE KEY-----\n';
     const names = { FL_CERT_EXTRA_SAN: 'DNS:a.example' };
     const own = { FL_SSL_CA_CERTFILE: pem, FL_SSL_CERTFILE: pem, FL_SSL_KEYFILE: key };

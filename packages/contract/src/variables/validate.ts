@@ -3,6 +3,7 @@ import { strategyProblems, strategyWarnings, unusedByStrategy } from '../strateg
 import { type Framework, useCases } from '../use-cases.ts';
 import { parseHostPort } from './addresses.ts';
 import { parseCertificateNames } from './certificate-names.ts';
+import { partitionRule } from './node-config.ts';
 import { type ParsedValue, parseValue } from './parse.ts';
 import { checkpointsOn, findVariable, type VariableName, variables, variablesOf } from './table.ts';
 import type { Role, Variable } from './types.ts';
@@ -85,8 +86,11 @@ function defaultOf(variable: Variable): ParsedValue {
 }
 
 function problem(variable: Variable, text: string, rule: string): Problem {
-  const shown = variable.secret ? '(not shown)' : text.length > 60 ? `${text.slice(0, 57)}...` : text;
-  return { variable: variable.name as VariableName, value: shown, rule };
+  return { variable: variable.name as VariableName, value: variable.secret ? '(not shown)' : shorten(text), rule };
+}
+
+function shorten(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
 function problemsAcross(settings: Settings, role: Role | undefined): Problem[] {
@@ -97,6 +101,8 @@ function problemsAcross(settings: Settings, role: Role | undefined): Problem[] {
     problems.push({ variable: 'ML_FRAMEWORK', value: settings.ML_FRAMEWORK, rule });
   }
   if (role !== 'supernode') problems.push(...superlinkProblems(settings));
+  const rule = role === 'superlink' ? undefined : partitionRule(settings.FL_NODE_CONFIG);
+  if (rule !== undefined) problems.push({ variable: 'FL_NODE_CONFIG', value: shorten(settings.FL_NODE_CONFIG), rule });
   return problems;
 }
 

@@ -1,3 +1,4 @@
+import { rootCertificates } from 'node:tls';
 import { findVariable, OneFlowerError, variables } from '@oneflower/contract';
 import { renderTemplate } from '@oneflower/opennebula';
 import { describe, expect, it } from 'vitest';
@@ -52,20 +53,21 @@ describe('the service template', () => {
   });
 
   it('carries certificates and keys as base64, because they have many lines; the key only in the CONTEXT', () => {
-    const pem = (label: string) => `-----BEGIN ${label}-----\nQUJD\n-----END ${label}-----\n`;
+    const authority = `${rootCertificates[0]}\n`;
+    const key = '-----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----\n';
     const made = plan({
       values: {
-        FL_SSL_CA_CERTFILE: pem('CERTIFICATE'),
-        FL_SSL_CERTFILE: Buffer.from(pem('CERTIFICATE')).toString('base64'),
-        FL_SSL_KEYFILE: pem('PRIVATE KEY'),
+        FL_SSL_CA_CERTFILE: authority,
+        FL_SSL_CERTFILE: Buffer.from(authority).toString('base64'),
+        FL_SSL_KEYFILE: key,
       },
     });
-    const certificate = Buffer.from(pem('CERTIFICATE')).toString('base64');
+    const certificate = Buffer.from(authority).toString('base64');
     const { user_inputs_values, roles } = made.instantiation(1);
     expect(user_inputs_values.FL_SSL_CA_CERTFILE).toBe(certificate);
     expect(roles[0]?.user_inputs_values.FL_SSL_CERTFILE).toBe(certificate);
     const [superlink, supernode] = made.serviceTemplate(ids).roles.map(role => role.template_contents.CONTEXT);
-    expect(superlink?.FL_SSL_KEYFILE).toBe(Buffer.from(pem('PRIVATE KEY')).toString('base64'));
+    expect(superlink?.FL_SSL_KEYFILE).toBe(Buffer.from(key).toString('base64'));
     expect(supernode).not.toHaveProperty('FL_SSL_KEYFILE');
     expect(JSON.stringify(made.instantiation(1))).not.toContain('FL_SSL_KEYFILE');
   });
