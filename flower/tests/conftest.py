@@ -53,6 +53,12 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def details_of(models: Path, run_id: int = 1) -> dict[str, Any]:
+    """What is told of a run's final model."""
+    details: dict[str, Any] = json.loads((models / f"{run_id}.json").read_text())
+    return details
+
+
 @pytest.fixture
 def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Folder for checkpoints."""

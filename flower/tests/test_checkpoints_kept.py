@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from flwr.app import Context, RecordDict
 
-from conftest import ReadEvents
+from conftest import ReadEvents, details_of
 from oneflower.checkpoints.resume import CHECKPOINTS_VARIABLE
 from oneflower.checkpoints.store import CheckpointStore
 from oneflower.server import (
@@ -84,7 +84,7 @@ def test_without_checkpoints_a_run_trains_and_knows_its_best_round(
         monkeypatch.delenv(CHECKPOINTS_VARIABLE)
     run(context_of(1, checkpoint_enabled=setting != "off"), Nodes(metrics={2: {"eval_loss": 0.01}}))
     assert list(checkpoints.iterdir()) == []
-    assert journal()[-2]["data"]["details"]["best"]["round"] == 2
+    assert details_of(models)["best"]["round"] == 2
 
 
 def test_an_app_that_declares_nothing_runs_and_one_line_says_so(

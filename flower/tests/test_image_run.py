@@ -20,12 +20,6 @@ def run(*run_config: str, nodes: int = 3, data: list[Path] | None = None, checkp
     return run_local(APP, nodes, ["num-server-rounds=2", *run_config], data or [], variables=variables)
 
 
-def details_of(done: LocalRun) -> dict[str, object]:
-    (written,) = [event["data"] for event in done.events if event["event"] == "model_written"]
-    details: dict[str, object] = written["details"]
-    return details
-
-
 def paint(folder: Path, classes: dict[str, int], count: int = 16, side: int = 8) -> Path:
     """Class folders of images, each class of a brightness of its own."""
     generator = np.random.default_rng(1)
@@ -46,7 +40,7 @@ def test_a_run_learns_the_digits_and_tells_what_its_model_is(plain: LocalRun) ->
     assert plain.error is None
     assert set(plain.rounds[-1]["metrics"]) == {"train_loss", "accuracy", "eval_loss"}
     assert plain.metric("accuracy") > 0.85
-    details = details_of(plain)
+    details = plain.details
     expected = {
         "app": "image-classification",
         "framework": "sklearn",
@@ -90,7 +84,7 @@ def test_nodes_train_on_images_of_their_own(tmp_path: Path) -> None:
     folders = [paint(tmp_path / str(node), looks) for node in range(2)]
     done = run("num-server-rounds=3", "batch-size=4", nodes=2, data=folders)
     assert done.error is None
-    assert details_of(done)["classes"] == ["bright", "dark"]
+    assert done.details["classes"] == ["bright", "dark"]
     assert done.metric("accuracy") > 0.95
 
 
@@ -154,7 +148,7 @@ def test_a_run_goes_on_from_a_checkpoint_of_the_same_images_only(tmp_path: Path,
 
 def test_a_model_is_exported_by_its_app(plain: LocalRun, tmp_path: Path) -> None:
     write_model(plain.arrays, tmp_path / "model.npz")
-    (tmp_path / "model.json").write_text(json.dumps({"details": details_of(plain)}))
+    (tmp_path / "model.json").write_text(json.dumps({"details": plain.details}))
 
     def export(form: str) -> "subprocess.CompletedProcess[str]":
         options = {"app-folder": APP, "model": "model.npz", "manifest": "model.json", "format": form}

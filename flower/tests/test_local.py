@@ -150,5 +150,5 @@ def test_the_command_prints_one_document_and_nothing_else(app: Path, pair: str, 
     )
     assert done.returncode == status, done.stderr
     document = json.loads(done.stdout)
-    assert set(document) == {"sha256", "rounds", "events", "error"}
+    assert set(document) == {"sha256", "details", "rounds", "events", "error"}
     assert (document["error"] is None) == (status == 0)

@@ -1,27 +1,25 @@
 """What the final model says of itself."""
 
 import json
-import random
+import math
 from pathlib import Path
 
 import pytest
 from flwr.serverapp.strategy import FedAdam
 
-from conftest import ReadEvents
-from oneflower.checkpoints.store import CheckpointStore
-from oneflower.server import (
-    Federation,
-)
+from conftest import ReadEvents, details_of
+from oneflower.model_details import write_details
+from oneflower.server import Federation
 from resumable import NODES, ROUNDS, Nodes, context_of, initial, run
 
 pytestmark = pytest.mark.usefixtures("server_app")
 
 
-def test_the_model_tells_enough_for_a_card(checkpoints: Path, models: Path, journal: ReadEvents) -> None:
+def test_the_model_tells_enough_for_a_card(checkpoints: Path, models: Path) -> None:
     context = context_of(1, framework="pytorch")
     metrics = {number: {"privacy_epsilon": number / 2} for number in range(1, 7)}
     Federation.begin(Nodes(metrics=metrics, versions=True), context, FedAdam(eta=0.25), app="mine").train(initial())
-    details = journal()[-2]["data"]["details"]
+    details = details_of(models)
     assert (details["app"], details["framework"], details["strategy"]) == ("mine", "pytorch", "FedAdam")
     assert details["strategy_parameters"]["eta"] == 0.25
     assert details["strategy_parameters"]["min_available_nodes"] == 2
@@ -34,18 +32,34 @@ def test_the_model_tells_enough_for_a_card(checkpoints: Path, models: Path, jour
     assert details["arrays"]["layer.3"] == {"shape": [2, 3], "type": "float32"}
 
 
-def test_a_long_history_stays_within_what_an_event_can_carry(
-    checkpoints: Path, models: Path, journal: ReadEvents
+def test_a_model_of_many_columns_and_rounds_is_told_whole(models: Path, journal: ReadEvents) -> None:
+    columns = [f"sensor_temperature_{place:04}" for place in range(1200)]
+    metrics = {number: {f"metric_{place}": number / 7 + place for place in range(30)} for number in range(1, 101)}
+    context = context_of(1, num_server_rounds=100, checkpoint_enabled=False)
+    run(context, Nodes(metrics=metrics), details={"columns": columns})
+    # The agent reads lines of at most 24 KiB, and its own events have no use for details.
+    assert len(json.dumps(journal()[-2])) < 4 * 1024
+    details = details_of(models)
+    assert details["columns"] == columns
+    assert [record["round"] for record in details["history"]] == list(range(1, 101))
+    assert details["history"][49]["metrics"]["metric_3"] == pytest.approx(50 / 7 + 3)
+    assert (models / "1.json").stat().st_mode & 0o777 == 0o640
+    assert sorted(file.name for file in models.iterdir()) == ["1.json", "1.npz"]
+
+
+def test_a_disk_that_refuses_the_details_keeps_no_model_back(
+    models: Path, journal: ReadEvents, caplog: pytest.LogCaptureFixture
 ) -> None:
-    metrics = {number: {f"metric_{place}": random.random() for place in range(30)} for number in range(1, 41)}  # noqa: S311
-    metrics[27]["eval_loss"] = 0.0001
-    context = context_of(1, num_server_rounds=40, checkpoint_interval=10_000, checkpoint_keep=1)
-    run(context, Nodes(metrics=metrics))
-    written = journal()[-2]
-    assert len(json.dumps(written)) < 24 * 1024
-    rounds = [record["round"] for record in written["data"]["details"]["history"]]
-    assert rounds[0] == 1
-    assert rounds[-1] == 40
-    assert 27 in rounds
-    assert written["data"]["details"]["left_out"]["history"] == 40 - len(rounds)
-    assert len(CheckpointStore(checkpoints / "1").manifests()[-1].history) == 40
+    (models / "1.json").mkdir()
+    (models / "1.json" / "full").touch()
+    run(context_of(1, checkpoint_enabled=False), Nodes())
+    assert (models / "1.npz").exists()
+    assert [event["event"] for event in journal()[-2:]] == ["model_written", "training_end"]
+    assert "What is told of the model could not be written" in caplog.text
+    assert [file.name for file in models.iterdir() if file.name.startswith(".")] == []
+
+
+def test_details_are_what_json_can_carry(tmp_path: Path) -> None:
+    write_details({"a": [math.nan, {"b": Path("c")}], 'q"\n': 1, "d": (True, None, -math.inf)}, tmp_path / "d.json")
+    text = (tmp_path / "d.json").read_text("ascii")
+    assert json.loads(text) == {"a": [None, {"b": "c"}], 'q"\n': 1, "d": [True, None, None]}

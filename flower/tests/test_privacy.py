@@ -8,7 +8,7 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp.strategy import FedAvg, FedXgbBagging, Krum, QFedAvg
 
-from conftest import ReadEvents
+from conftest import ReadEvents, details_of
 from oneflower.local_grid import identity
 from oneflower.model_file import read_model
 from oneflower.privacy import DELTA, Privacy, gaussian_epsilon
@@ -107,7 +107,7 @@ def test_each_round_tells_the_budget_spent_so_far(strategy: str, journal: ReadEv
     assert ends == [pytest.approx(gaussian_epsilon(1.0, 1)), pytest.approx(gaussian_epsilon(1.0, 2))]
     written = next(event["data"] for event in journal() if event["event"] == "model_written")
     assert written["metrics"]["privacy_epsilon"] == pytest.approx(ends[-1])
-    assert written["details"]["privacy"] == {
+    assert details_of(models)["privacy"] == {
         "privacy_clipping_norm": 1.0,
         "privacy_noise_multiplier": 1.0,
         "privacy_delta": DELTA,
@@ -125,8 +125,7 @@ def test_clipping_alone_bounds_what_a_node_can_move(strategy: str, journal: Read
     np.testing.assert_allclose(read_model(models / "1.npz")["w"], [1.0] * 3, rtol=1e-6)
     end = next(event["data"] for event in journal() if event["event"] == "round_end")
     assert "privacy_epsilon" not in end["metrics"]
-    written = next(event["data"] for event in journal() if event["event"] == "model_written")
-    assert written["details"]["privacy"] == {
+    assert details_of(models)["privacy"] == {
         "privacy_clipping_norm": math.sqrt(3),
         "privacy_noise_multiplier": 0.0,
     }

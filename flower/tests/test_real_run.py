@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from anomaly_detection.compare import read_federated
-from conftest import parse_events
+from conftest import details_of, parse_events
 from federation import LocalFederation, await_true, local_federation
 from oneflower.bundled import read_shuttle
 
@@ -71,7 +71,7 @@ def test_two_nodes_train_two_rounds_and_the_model_is_kept(tmp_path: Path) -> Non
 
     (written,) = events_of(federation, "model_written")
     assert (written["file"], written["round"]) == (f"{run_id}.npz", 2)
-    assert written["details"]["columns"] == [f"f{number}" for number in range(1, 10)]
+    assert details_of(federation.models, int(written["run_id"]))["columns"] == [f"f{number}" for number in range(1, 10)]
     framework, weights, scale = read_federated(federation.models / written["file"])
     assert framework == "sklearn"
     assert weights["hidden.weight"].shape == (9, 8)

@@ -14,7 +14,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp import strategy as flower
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedAvgM, Strategy
 
-from conftest import ReadEvents
+from conftest import ReadEvents, details_of
 from oneflower.checkpoints.store import CheckpointStore
 from oneflower.model_file import read_model
 from oneflower.server import (
@@ -159,7 +159,7 @@ def test_a_resumed_run_does_the_rest_with_global_numbers(checkpoints: Path, mode
     }
     assert grid.asked == [f"{number} {kind}" for number in (4, 5, 6) for kind in ("train", "evaluate")]
     assert events[-1]["data"]["total_rounds"] == ROUNDS
-    details = events[-2]["data"]["details"]
+    details = details_of(models, 2)
     assert [record["round"] for record in details["history"]] == [1, 2, 3, 4, 5, 6]
     assert details["best"] == {"round": 6, "metric": "eval_loss", "value": pytest.approx(1 / 6)}
 
@@ -214,7 +214,7 @@ def test_no_round_remains_the_model_is_that_of_the_checkpoint(
     assert (models / "1.npz").read_bytes() == (models / "2.npz").read_bytes()
     written = journal()[-2]["data"]
     assert (written["run_id"], written["round"], written["metrics"]["eval_loss"]) == ("2", 6, pytest.approx(1 / 6))
-    assert written["details"]["node_examples"] == {str(node): 10 * node for node in range(1, NODES + 1)}
+    assert details_of(models, 2)["node_examples"] == {str(node): 10 * node for node in range(1, NODES + 1)}
     assert CheckpointStore(checkpoints / "2").read("round-000006.npz").manifest.is_final
 
 
@@ -229,7 +229,7 @@ def test_an_older_checkpoint_forgets_what_came_after(checkpoints: Path, models: 
     run(context_of(1, checkpoint_keep=10), Nodes())
     run(context_of(2, checkpoint_keep=10, resume_from="1/round-000002.npz"), Nodes(metrics={5: {"eval_loss": 0.01}}))
     assert rounds_kept(checkpoints, 2) == [1, 2, 3, 4, 5, 6]
-    details = journal()[-2]["data"]["details"]
+    details = details_of(models, 2)
     assert [record["round"] for record in details["history"]] == [1, 2, 3, 4, 5, 6]
     assert details["best"]["round"] == 5
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ReadEvents
+from conftest import ReadEvents, details_of
 from oneflower.checkpoints.store import CheckpointStore
 from oneflower.privacy import DELTA, gaussian_epsilon
 from resumable import ROUNDS, Killed, Nodes, context_of, newest, run
@@ -50,5 +50,5 @@ def test_no_budget_is_told_after_rounds_without_noise(
     assert budgets(journal) == [None] * ROUNDS
     assert "no privacy budget can be told" in caplog.text
     told = {"privacy_clipping_norm": 1.0, "privacy_noise_multiplier": 2.0, "privacy_delta": DELTA}
-    assert journal()[-2]["data"]["details"]["privacy"] == told
+    assert details_of(models, 2)["privacy"] == told
     assert CheckpointStore(checkpoints / "2").manifests()[-1].privacy == told

@@ -6,7 +6,7 @@ import pytest
 from flwr.app import MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAdam
 
-from conftest import ReadEvents
+from conftest import ReadEvents, details_of
 from memory_grid import BIG_NODE, MemoryGrid, context_of, failing, initial, names, node, silent
 from oneflower.events import Events
 from oneflower.metrics import average_metrics, is_broken
@@ -47,7 +47,7 @@ def test_a_run_is_told_from_start_to_model(journal: ReadEvents, models: Path) ->
     written = events[5]["data"]
     assert written["file"] == "9223372036854775809.npz"
     assert written["round"] == 2
-    assert written["details"]["columns"] == ["a"]
+    assert details_of(models, 2**63 + 1)["columns"] == ["a"]
     assert events[6]["data"]["total_rounds"] == 2
 
     model = read_model(models / written["file"])

@@ -107,17 +107,14 @@ class Events:
         data = {"round": server_round, "node_id": str(node_id)[:MAX_NODE_ID], "error": error[:MAX_ERROR]}
         self._append("client_failure", data)
 
-    def model_written(
-        self, *, file: str, server_round: int, metrics: Mapping[str, object], details: Mapping[str, object]
-    ) -> None:
-        """The ServerApp has written its final arrays to ``file`` in the models folder."""
-        data = {
-            "file": file[:MAX_FILE],
-            "round": server_round,
-            "metrics": finite_metrics(metrics),
-            "details": plain(details),
-        }
-        self._append("model_written", data)
+    def model_written(self, *, file: str, server_round: int, metrics: Mapping[str, object]) -> None:
+        """The ServerApp has written its final arrays to ``file`` in the models folder.
+
+        What is to be told of them lies beside it, in a file that ends in ``.json``.
+        """
+        self._append(
+            "model_written", {"file": file[:MAX_FILE], "round": server_round, "metrics": finite_metrics(metrics)}
+        )
 
     def model_failed(self, *, server_round: int, error: str) -> None:
         """The final arrays could not be written to the models folder; the checkpoint of the round holds them."""
@@ -205,21 +202,3 @@ def _is_finite(value: float) -> bool:
 
 def _finite_or_zero(value: float) -> float:
     return value if math.isfinite(value) else 0.0
-
-
-def plain_mapping(values: Mapping[str, object]) -> dict[str, object]:
-    """A mapping as JSON can carry it."""
-    return {str(key): plain(item) for key, item in values.items()}
-
-
-def plain(value: object) -> object:
-    """A value as JSON can carry it: NaN and infinity become null, what is unknown becomes text."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return [plain(item) for item in value]
-    return str(value)

@@ -2,9 +2,9 @@
 
     python -m oneflower.local APP_FOLDER --nodes 3 --run-config strategy='"FedAdam"' --run-config num-server-rounds=5
 
-prints one JSON document: ``sha256`` of the final model file or null, ``rounds`` (round, metrics, failed nodes),
-``events`` as the agent would read them, and ``error`` (null or why the run failed). Strategies, messages and run
-configuration are Flower's own; time limits do not apply, as nodes answer one after the other.
+prints one JSON document: ``sha256`` of the final model file or null, ``details`` of the model, ``rounds`` (round,
+metrics, failed nodes), ``events`` as the agent would read them, and ``error`` (null or why the run failed). Strategies,
+messages and run configuration are Flower's own; time limits do not apply, as nodes answer one after the other.
 """
 
 import argparse
@@ -44,12 +44,13 @@ class LocalRunError(Exception):
 
 @dataclass(frozen=True)
 class LocalRun:
-    """What a run came to. ``arrays`` and ``sha256`` are those of the final model file, if there is one."""
+    """What a run came to. ``arrays``, ``sha256`` and ``details`` are those of the final model, if there is one."""
 
     events: list[dict[str, Any]]
     error: str | None
     sha256: str | None = None
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def rounds(self) -> list[dict[str, Any]]:
@@ -68,7 +69,8 @@ class LocalRun:
 
     def document(self) -> dict[str, object]:
         """The run as it goes into JSON."""
-        return {"sha256": self.sha256, "rounds": self.rounds, "events": self.events, "error": self.error}
+        told = {"sha256": self.sha256, "details": self.details, "rounds": self.rounds}
+        return {**told, "events": self.events, "error": self.error}
 
 
 def read_run_config(app: Path, pairs: Sequence[str] = ()) -> RunConfigValues:
@@ -152,7 +154,8 @@ def _result(events: list[dict[str, Any]], error: str | None, models: Path) -> Lo
     if not written:
         return LocalRun(events, error)
     file = models / written[-1]
-    return LocalRun(events, error, hashlib.sha256(file.read_bytes()).hexdigest(), read_model(file))
+    details = json.loads(file.with_suffix(".json").read_text("utf-8"))
+    return LocalRun(events, error, hashlib.sha256(file.read_bytes()).hexdigest(), read_model(file), details)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

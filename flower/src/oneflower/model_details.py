@@ -1,20 +1,19 @@
 """What is told of a final model besides its arrays: enough for a model card."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from flwr.serverapp.strategy import Strategy
 
 from oneflower.checkpoints.manifest import BestRound, RoundRecord
 from oneflower.checkpoints.state import chain_of, strategy_name
+from oneflower.files import replace_file
+from oneflower.log import logger
 
-# Events are lines of at most 24 KiB, of which the metrics need their part and the other fields a little.
-MAX_DETAILS = 20_000
-MAX_TOLD = 23_000
-_HISTORY_LENGTHS = (500, 200, 100, 50, 20, 5, 0)
-_NODES = 50
 PRIVACY_PREFIX = "privacy_"
 
 
@@ -44,9 +43,9 @@ def model_details(
     privacy: Mapping[str, float],
     own: Mapping[str, object],
 ) -> dict[str, object]:
-    """Details of a model; ``own`` are those of the app, which come last and win. Cut to what an event can carry."""
+    """Details of a model; ``own`` are those of the app, which come last and win."""
     last = history[-1].metrics if history else {}
-    details: dict[str, object] = {
+    return {
         "app": app,
         "framework": framework,
         "strategy": strategy_name(strategy),
@@ -61,39 +60,32 @@ def model_details(
         "arrays": {name: dict(form) for name, form in arrays.items()},
         **own,
     }
-    room = min(MAX_DETAILS, MAX_TOLD - _length(last))
-    return _fitting(details, best, room)
 
 
-def _fitting(details: dict[str, object], best: BestRound | None, room: int) -> dict[str, object]:
-    """The details, with fewer rounds, nodes and arrays where they are too long; ``left_out`` says what is missing.
+def write_details(details: Mapping[str, object], file: Path) -> None:
+    """Write them as one JSON object, whole or not at all.
 
-    The manifest of the final checkpoint holds the whole.
+    A model is worth keeping without them too: a disk that refuses is told by a warning.
     """
-    left_out: dict[str, int] = {}
-    history = details["history"]
-    for length in _HISTORY_LENGTHS:
-        if _length(details) <= room or not isinstance(history, list):
-            break
-        thinned = _thinned(history, length, None if best is None else best.round)
-        left_out["history"] = len(history) - len(thinned)
-        details = {**details, "history": thinned, "left_out": left_out}
-    for name, most in (("arrays", 0), ("node_examples", _NODES)):
-        whole = details[name]
-        if _length(details) <= room or not isinstance(whole, dict) or len(whole) <= most:
-            continue
-        left_out[name] = len(whole) - most
-        details = {**details, name: dict(list(whole.items())[:most]), "left_out": left_out}
-    return details
+    text = json.dumps(plain_mapping(details), allow_nan=False, separators=(",", ":"))
+    try:
+        replace_file(file, text.encode("ascii"), 0o640)
+    except OSError as error:
+        logger.warning("What is told of the model could not be written to %s: %s", file, error)
 
 
-def _thinned(history: list[Any], length: int, best: int | None) -> list[Any]:
-    """Rounds at even distances, the first, the last and the best among them."""
-    if len(history) <= length or length == 0:
-        return history[:length]
-    places = {round(place * (len(history) - 1) / (length - 1)) for place in range(length)}
-    return [record for place, record in enumerate(history) if place in places or record["round"] == best]
+def plain_mapping(values: Mapping[str, object]) -> dict[str, object]:
+    """A mapping as JSON can carry it: NaN and infinity become null, what is unknown becomes text."""
+    return {str(key): _plain(item) for key, item in values.items()}
 
 
-def _length(told: Mapping[str, object]) -> int:
-    return len(json.dumps(told, default=str))
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return plain_mapping(value)
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [_plain(item) for item in value]
+    return str(value)

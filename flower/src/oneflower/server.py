@@ -26,9 +26,9 @@ from oneflower.checkpoints.resume import CHECKPOINTS_VARIABLE, RESUME_KEY, Resum
 from oneflower.checkpoints.state import StateKeeper, strategy_name
 from oneflower.checkpoints.store import CheckpointStore, described
 from oneflower.errors import TrainingFailedError
-from oneflower.events import Events, plain_mapping
+from oneflower.events import Events
 from oneflower.log import logger
-from oneflower.model_details import model_details
+from oneflower.model_details import model_details, plain_mapping, write_details
 from oneflower.model_file import ModelFileError, models_folder, write_model
 from oneflower.privacy import Privacy, privacy_facts
 from oneflower.settings import TrainingSettings
@@ -137,7 +137,7 @@ class Federation:
         """Run all rounds that remain, keep checkpoints on the way and the final arrays as a model file.
 
         :param constants: arrays that belong to the model but are not trained; they go into the file as well.
-        :param details: what one must know to use the model; told with the event model_written.
+        :param details: what one must know to use the model; kept with it.
         :param best: metric by which the best round is told, and ``min`` or ``max``. Without it the lowest ``eval_loss``
             or the highest accuracy.
         :raises TrainingFailedError: no round had a result, or a loss is no finite number.
@@ -295,4 +295,5 @@ class Federation:
             privacy=privacy_facts(self.settings),
             own=own,
         )
-        self._events.model_written(file=file, server_round=server_round, metrics=metrics, details=details)
+        write_details(details, folder / f"{self._run_id}.json")
+        self._events.model_written(file=file, server_round=server_round, metrics=metrics)

@@ -28,9 +28,7 @@ def test_a_federation_fine_tunes_and_goes_on_from_a_checkpoint(tmp_path: Path) -
     assert all(".lora_" in name and array.dtype == np.float32 for name, array in whole.arrays.items())
     assert [event["device"] for event in events(whole, "node_device")] == ["cpu", "cpu"]
     assert [event["source"] for event in events(whole, "data_loaded")] == ["bundled", "bundled"]
-    (written,) = events(whole, "model_written")
-    details = written["details"]
-    assert isinstance(details, dict)
+    details = whole.details
     assert (details["model"], details["lora_rank"]) == ("tiny", 2)
     assert {"torch", "transformers", "peft"} <= set(details["versions"])
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conftest import parse_events
+from conftest import details_of, parse_events
 from federation import LocalFederation, await_true, local_federation
 from oneflower.model_file import read_model
 
@@ -80,7 +80,8 @@ def test_two_nodes_fine_tune_the_default_model(tmp_path: Path) -> None:
     assert math.isfinite(end["metrics"]["eval_loss"])
     assert end["metrics"]["perplexity"] < 100
     (written,) = events_of(federation, "model_written")
-    assert (written["details"]["model"], written["details"]["parameters"]) == ("smollm2-135m", 134_515_008)
+    details = details_of(federation.models, int(written["run_id"]))
+    assert (details["model"], details["parameters"]) == ("smollm2-135m", 134_515_008)
 
     # The nodes' replies had the names and shapes of these arrays, else they would have been refused.
     assert [array.shape[0] for array in adapters.values()] == [30] * 2 * 7

@@ -181,14 +181,8 @@ export const events = {
   model_written: {
     level: 'INFO',
     from: 'app',
-    help: 'The ServerApp has written its final arrays.',
-    data: z.object({
-      run_id: z.string(),
-      file: z.string().max(200),
-      round,
-      metrics,
-      details: z.record(z.string(), z.unknown()),
-    }),
+    help: 'The ServerApp has written its final arrays; what is to be told of them lies beside the file, as .json.',
+    data: z.object({ run_id: z.string(), file: z.string().max(200), round, metrics }),
   },
   model_failed: {
     level: 'WARNING',

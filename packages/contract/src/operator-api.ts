@@ -122,9 +122,9 @@ export const modelFormats = ['npz', 'pt', 'joblib', 'keras', 'peft'] as const;
 export type ModelFormat = (typeof modelFormats)[number];
 
 /**
- * A model's manifest; `file`, `bytes` and `sha256` are those of what is kept. GET models lists the final models; GET
- * models/RUN_ID?which=final|best|ROUND describes one, and GET models/RUN_ID/file?which=...&format=... is its file, with
- * its SHA-256 in the header `x-sha256`.
+ * A model's manifest; `file`, `bytes` and `sha256` are those of what is kept. GET models lists the final models without
+ * their details, which may be long; GET models/RUN_ID?which=final|best|ROUND describes one, and GET
+ * models/RUN_ID/file?which=...&format=... is its file, with its SHA-256 in the header `x-sha256`.
  */
 export const ModelManifest = z.object({
   runId: z.string(),
@@ -139,4 +139,6 @@ export const ModelManifest = z.object({
   details: z.record(z.string(), z.unknown()),
 });
 export type ModelManifest = z.infer<typeof ModelManifest>;
-export const ModelList = z.object({ models: z.array(ModelManifest) });
+export const ModelSummary = ModelManifest.omit({ details: true });
+export type ModelSummary = z.infer<typeof ModelSummary>;
+export const ModelList = z.object({ models: z.array(ModelSummary) });

@@ -91,8 +91,8 @@ describe('tail', () => {
 
   it('takes no event that would fill the memory', async () => {
     const { file, rounds, tail } = await world();
-    const details = { run_id: '1', file: '1.npz', round: 1, metrics: {}, details: { more: 'x'.repeat(100_000) } };
-    const model = { event: 'model_written', timestamp: '2026-01-01T00:00:00.000Z', data: details };
+    const data = { run_id: '1', file: '1.npz', round: 1, metrics: {}, more: 'x'.repeat(100_000) };
+    const model = { event: 'model_written', timestamp: '2026-01-01T00:00:00.000Z', data };
     await writeFile(file, `${JSON.stringify(model)}\n${roundStart(2)}`);
     await tail.poll();
     expect(rounds()).toEqual([2]);

@@ -4,6 +4,7 @@ import type {
   EventPage,
   ModelFormat,
   ModelManifest,
+  ModelSummary,
   RunHistory,
   RunLogs,
   RunSummary,
@@ -32,7 +33,7 @@ export interface OperatorSource {
   logs(runId: string, after: number): Promise<RunLogs>;
   /** Waits up to `waitMs` for an event after `after`, or until the signal is aborted. */
   events(after: number, waitMs: number, signal: AbortSignal): Promise<z.infer<typeof EventPage>>;
-  models(): Promise<ModelManifest[]>;
+  models(): Promise<ModelSummary[]>;
   model(runId: string, which: WhichModel): Promise<ModelManifest>;
   /** The file of a model; whoever asks closes it. */
   modelFile(runId: string, which: WhichModel, format: ModelFormat): Promise<ModelDownload>;

@@ -39,13 +39,13 @@ export class FinalModels {
   }
 
   async #keep(written: EventData<'model_written'>): Promise<void> {
-    const { layout, clock, events, log, flowerVersion } = this.#parts;
+    const { clock, events, log, flowerVersion } = this.#parts;
     const record = this.#ledger.find(written.run_id);
     if (record?.model) return;
     const savedAt = new Date(clock.now()).toISOString();
     try {
       const about = { app: record?.app ?? '', flowerVersion: flowerVersion(), savedAt };
-      const { runId, file, bytes, sha256 } = await keepModel(layout, written, about);
+      const { runId, file, bytes, sha256 } = await keepModel(this.#parts, written, about);
       events.emit('model_saved', { run_id: runId, file, bytes, sha256 });
     } catch (error) {
       log.error(isOneFlowerError(error) ? error.explain() : messageOf(error));

@@ -199,18 +199,22 @@ describe('a run', () => {
   });
 
   it('leaves its model behind', async () => {
-    const { keeper, layout, events, said } = await running();
+    const { keeper, layout, events, said, lines } = await running();
     await writeFile(join(layout.appModels, '101.npz'), 'weights');
-    events.emit('model_written', { run_id: '101', file: '101.npz', round: 5, metrics: {}, details: {} });
+    await writeFile(join(layout.appModels, '101.json'), '{"columns":["a"]}');
+    events.emit('model_written', { run_id: '101', file: '101.npz', round: 5, metrics: {} });
     await expect.poll(() => said('model_saved')).toHaveLength(1);
     expect(keeper.current()?.model).toBe(true);
     await expect(readFile(join(layout.models, '101/model.npz'), 'utf8')).resolves.toBe('weights');
+    const manifest = JSON.parse(await readFile(join(layout.models, '101/manifest.json'), 'utf8'));
+    expect(manifest.details).toEqual({ columns: ['a'] });
+    expect(lines.filter(line => line.includes('[WARNING]'))).toEqual([]);
   });
 
   it('that tells of its model twice at once leaves it once, and whole', async () => {
     const { keeper, layout, events, lines, said } = await running();
     await writeFile(join(layout.appModels, '101.npz'), 'x'.repeat(1_000_000));
-    const written = { run_id: '101', file: '101.npz', round: 5, metrics: {}, details: {} };
+    const written = { run_id: '101', file: '101.npz', round: 5, metrics: {} };
     events.emit('model_written', written);
     events.emit('model_written', written);
     await expect.poll(() => keeper.find('101')?.model).toBe(true);
@@ -228,7 +232,7 @@ describe('a run', () => {
     await writeFile(join(layout.appModels, '7.npz'), 'weights');
     events.emit('training_start', { run_id: '7', strategy: 'FedAvg', num_rounds: 5, min_clients: 2 });
     events.emit('round_end', { run_id: '7', round: 5, ...end, metrics: { loss: 0.5 } });
-    events.emit('model_written', { run_id: '7', file: '7.npz', round: 5, metrics: {}, details: {} });
+    events.emit('model_written', { run_id: '7', file: '7.npz', round: 5, metrics: {} });
     const keeper = await open();
     await keeper.tick();
     await expect.poll(() => said('model_saved')).toHaveLength(1);
@@ -242,7 +246,7 @@ describe('a run', () => {
     await writeFile(join(layout.appModels, '9.npz'), 'weights');
     for (let id = 1000; id < 1500; id++) invent(String(id));
     for (const id of ['', '../../etc', '1'.repeat(21), '12a']) invent(id);
-    events.emit('model_written', { run_id: '1000', file: '9.npz', round: 5, metrics: {}, details: {} });
+    events.emit('model_written', { run_id: '1000', file: '9.npz', round: 5, metrics: {} });
     await keeper.tick();
     invent('2000');
     await keeper.tick();

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Guest } from '../guest.ts';
 import { checkpointsOf } from '../layout.ts';
 import type { FlowerSetting } from '../supervision/flower.ts';
+import { keptLog } from '../testing/log.ts';
 import { fakeSoftware } from '../testing/software.ts';
 import { ModelFiles, removeLeftExports } from './model-files.ts';
 import { keepModel } from './models.ts';
@@ -53,10 +54,15 @@ async function service(python: string, app = 'anomaly-detection') {
 
 describe('the final model', () => {
   it('is given as it is kept', async () => {
-    const { models, read, layout } = await service('exit 1');
+    const { models, read, layout, clock } = await service('exit 1');
     await writeFile(join(layout.appModels, '7.npz'), 'weights');
-    const written = { run_id: '7', file: '7.npz', round: 3, metrics: {}, details: { columns: ['a'] } };
-    await keepModel(layout, written, { app: 'anomaly-detection', flowerVersion: '1.41.0', savedAt: '2026' });
+    await writeFile(join(layout.appModels, '7.json'), '{"columns":["a"]}');
+    const written = { run_id: '7', file: '7.npz', round: 3, metrics: {} };
+    await keepModel({ layout, log: keptLog(clock).log }, written, {
+      app: 'anomaly-detection',
+      flowerVersion: '1.41.0',
+      savedAt: '2026',
+    });
     expect(await read('final', 'npz')).toEqual({ text: 'weights', ending: '.npz' });
     expect(await models.describe('7', 'final')).toMatchObject({ runId: '7', round: 3, details: { columns: ['a'] } });
   });

@@ -100,7 +100,8 @@ export class OperatorServer {
     if (call === `GET ${operatorPaths.status}`) return [200, this.status];
     if (call === `GET ${operatorPaths.runs}`) return [200, { runs: this.runs }];
     if (call === `POST ${operatorPaths.runs}`) return [200, this.#submit(url, body)];
-    if (call === `GET ${operatorPaths.models}`) return [200, { models: this.models }];
+    if (call === `GET ${operatorPaths.models}`)
+      return [200, { models: this.models.map(({ details: _, ...listed }) => listed) }];
     if (call === `GET ${operatorPaths.events}`) return [200, await this.#page(url)];
     if (run?.[2] === 'logs') return [200, this.#log(run[1] ?? '', Number(url.searchParams.get('after')))];
     if (run?.[2] === 'resume') return [200, this.#resume(run[1] ?? '', url)];

@@ -1,14 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { isOneFlowerError, type ModelFormat, type ModelManifest, OneFlowerError } from '@oneflower/contract';
+import {
+  isOneFlowerError,
+  type ModelFormat,
+  type ModelManifest,
+  type ModelSummary,
+  OneFlowerError,
+} from '@oneflower/contract';
 import { writeFailure } from '../files.ts';
 import type { ModelStream, OperatorClient, WhichModel } from '../operator/client.ts';
 import { type RunsContext, withOperator } from '../runs/runs.ts';
 import { type ModelCard, modelCard, renderCard } from './card.ts';
 
 /** The kept models of a service, latest first. */
-export function listModels(context: RunsContext): Promise<ModelManifest[]> {
+export function listModels(context: RunsContext): Promise<ModelSummary[]> {
   return withOperator(context, async operator => latestFirst(await operator.models()));
 }
 
@@ -69,11 +75,10 @@ async function findModel(
 ): Promise<{ manifest: ModelManifest; isFile: boolean }> {
   const models = latestFirst(await operator.models());
   const final = runId === undefined ? models[0] : models.find(model => model.runId === runId);
-  if (which === 'final' && final) return { manifest: final, isFile: true };
   const meant = runId ?? final?.runId ?? (await operator.runs()).at(0)?.runId;
   if (meant === undefined) throw notFound(service);
   const manifest = await operator.model(meant, which);
-  if (manifest.runId === meant) return { manifest, isFile: false };
+  if (manifest.runId === meant) return { manifest, isFile: which === 'final' && final !== undefined };
   throw damaged(meant, 'Another model was described than the one that was asked for.');
 }
 
@@ -166,6 +171,6 @@ function notFound(service: string): OneFlowerError {
   });
 }
 
-function latestFirst(models: ModelManifest[]): ModelManifest[] {
+function latestFirst(models: ModelSummary[]): ModelSummary[] {
   return models.toSorted((a, b) => b.savedAt.localeCompare(a.savedAt));
 }

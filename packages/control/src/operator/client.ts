@@ -6,6 +6,7 @@ import {
   type ModelFormat,
   ModelList,
   ModelManifest,
+  type ModelSummary,
   OneFlowerError,
   operatorPaths,
   RunHistory,
@@ -51,7 +52,8 @@ export interface OperatorClient {
   logs(runId: string, after: number, signal?: AbortSignal): Promise<RunLogs>;
   /** Events with a higher number than `after`; waits up to `waitSeconds` (at most 30) for the first. */
   events(after: number, waitSeconds: number, signal?: AbortSignal): Promise<EventPage>;
-  models(): Promise<ModelManifest[]>;
+  /** The final models, without what is told of them. */
+  models(): Promise<ModelSummary[]>;
   model(runId: string, which: WhichModel): Promise<ModelManifest>;
   modelFile(runId: string, which: WhichModel, format: ModelFormat, signal?: AbortSignal): Promise<ModelStream>;
   close(): Promise<void>;

@@ -65,6 +65,25 @@ it('models come with their card', async () => {
   expect(card).toMatchObject({ runId: '7', nodeExamples: { '1': 40 }, file: { format: 'npz', bytes: 6 } });
 });
 
+it('a model of many columns and rounds comes with a card of all rounds', async () => {
+  const content = Buffer.from('arrays');
+  const columns = Array.from({ length: 1200 }, (_, place) => `sensor_temperature_${place}`);
+  const metrics = Object.fromEntries(Array.from({ length: 30 }, (_, place) => [`metric_${place}`, place / 7]));
+  const history = Array.from({ length: 1000 }, (_, place) => ({
+    round: place + 1,
+    metrics,
+    seconds: 1,
+    trained: true,
+  }));
+  stage.operator.models = [{ ...manifestOf(content), details: { strategy: 'FedAvg', columns, history } }];
+  stage.operator.modelFiles.set('7', content);
+  expect((await stage.run('model', 'download')).code).toBe(0);
+  const card = JSON.parse(await readFile(join(stage.home, 'sensors-7.card.json'), 'utf8'));
+  expect(card.history).toHaveLength(1000);
+  expect(card.history[999]).toEqual({ round: 1000, metrics });
+  expect(await readFile(join(stage.home, 'sensors-7.card.md'), 'utf8')).toContain('\n| 1000 | 0 |');
+});
+
 it('models of other rounds and in other formats are had by name', async () => {
   stage.operator.models = [manifestOf(Buffer.from('arrays'))];
   stage.operator.modelFiles.set('7 best npz', Buffer.from('best'));
