@@ -37,6 +37,10 @@ const cases: [Omit<FlowerEvent, 'timestamp'>, string | undefined][] = [
     'Round 2: loss 1.000e-5, auc 0.5000 (2 SuperNodes, 1 failed, 1 min 15 s)',
   ],
   [
+    { event: 'round_failed', data: { run_id: '7', round: 2, error: 'its aggregate is no finite number' } },
+    'Round 2 has failed, the model stays as it was: its aggregate is no finite number',
+  ],
+  [
     { event: 'waiting_for_nodes', data: { run_id: '7', wanted: 2, online: 1 } },
     'Run 7: waits for nodes: 1 of 2 online',
   ],
