@@ -36,7 +36,9 @@ export function ruleOf(kind: VariableKind): string {
     case 'node-config':
       return 'be KEY=VALUE pairs separated by blanks, strings in double quotes, each key once';
     case 'path':
-      return kind.absolute ? "be an absolute path without '..'" : "be a relative path without '..'";
+      return "be an absolute path without '..'";
+    case 'database':
+      return 'be state/NAME.db: only in the folder state can Flower make files';
     case 'token':
       return 'be 16 to 256 letters, digits, dashes or underscores';
     case 'sha256':
@@ -80,7 +82,9 @@ function read(kind: VariableKind, text: string): ParsedValue | undefined {
     case 'node-config':
       return parseNodeConfig(text) ? text.trim() : undefined;
     case 'path':
-      return isCleanPath(text, kind.absolute) ? text : undefined;
+      return isCleanPath(text) ? text : undefined;
+    case 'database':
+      return /^state\/\w[\w.-]*\.db$/.test(text) ? text : undefined;
     case 'token':
       return /^[A-Za-z0-9_-]{16,256}$/.test(text) ? text : undefined;
     case 'sha256':
@@ -129,6 +133,6 @@ function readNumber(text: string, { above, min, below, max }: NumberKind): numbe
   return Number.isFinite(value) && !outside ? value : undefined;
 }
 
-function isCleanPath(text: string, absolute: boolean): boolean {
-  return text.startsWith('/') === absolute && !text.split('/').includes('..') && /^[\w./@+ -]+$/.test(text);
+function isCleanPath(text: string): boolean {
+  return text.startsWith('/') && !text.split('/').includes('..') && /^[\w./@+ -]+$/.test(text);
 }

@@ -259,7 +259,7 @@ export const variables = [
   {
     name: 'FL_CHECKPOINT_PATH',
     roles: superlink,
-    kind: { type: 'path', absolute: true },
+    kind: { type: 'path' },
     default: '/opt/flower/checkpoints',
     source: 'operator',
     help: 'Folder for checkpoints; on a disk of its own they outlive the VM.',
@@ -305,7 +305,7 @@ export const variables = [
   {
     name: 'FL_DATABASE',
     roles: superlink,
-    kind: { type: 'path', absolute: false },
+    kind: { type: 'database' },
     default: 'state/state.db',
     source: 'operator',
     help: "File of the SuperLink's database.",
@@ -467,7 +467,7 @@ export const variables = [
   {
     name: 'READY_SCRIPT_PATH',
     roles: both,
-    kind: { type: 'path', absolute: true },
+    kind: { type: 'path' },
     default: '',
     source: 'platform',
     help: 'Program in the VM that must exit with 0 before the VM is ready.',

@@ -15,7 +15,9 @@ export type VariableKind =
   | { type: 'private-key' }
   | { type: 'certificate-names' }
   | { type: 'node-config' }
-  | { type: 'path'; absolute: boolean }
+  | { type: 'path' }
+  /** A file in `state`, the folder of Flower's own that its user may write to. */
+  | { type: 'database' }
   | { type: 'token' }
   | { type: 'sha256' }
   | { type: 'text' };
