@@ -50,6 +50,13 @@ def test_what_spreadsheets_write_is_understood(tmp_path: Path, content: str) -> 
     assert rows.features.tolist() == [[1, 2]]
 
 
+def test_labels_are_numbers_or_words(tmp_path: Path) -> None:
+    labels = ("false", "True", "FALSE", '" true "', "0.0", "1", "fAlSe")
+    rows = read_folder(folder_with(tmp_path, a="a,label\n" + "".join(f"1,{label}\n" for label in labels)))
+    assert rows is not None
+    assert rows.labels.tolist() == [0, 1, 0, 1, 0, 1, 0]
+
+
 def test_without_csv_files_there_is_no_data_of_its_own(tmp_path: Path) -> None:
     assert read_folder(tmp_path / "absent") is None
     assert read_folder(tmp_path) is None
@@ -66,6 +73,7 @@ def test_without_csv_files_there_is_no_data_of_its_own(tmp_path: Path) -> None:
         ("", "a.csv: is empty: a header line and rows are wanted"),
         ("a,b,label\n", "a.csv: holds a header but no row"),
         ("1,2,0\n", "a.csv, line 1: the first line holds numbers: a header with the columns' names is wanted"),
+        ("1,2,True\n", "a.csv, line 1: the first line holds numbers: a header with the columns' names is wanted"),
         ("a;b;label\n1;2;0\n", "a.csv, line 1: the header has one column"),
         ("a,,label\n", "a.csv, line 1: the header has a column without a name"),
         ("a,a,label\n", "a.csv, line 1: the header names a more than once"),
@@ -77,6 +85,7 @@ def test_without_csv_files_there_is_no_data_of_its_own(tmp_path: Path) -> None:
         ("a,b,label\n1,1e300,0\n", "a.csv, line 2: column b: '1e300' is not a finite number"),
         ("a,b,label\n1,1_0,0\n", "a.csv, line 2: column b: '1_0' is not a finite number"),
         ("a,b,label\n1,2,2\n", "a.csv, line 2: the label '2' is neither 0 (normal) nor 1 (anomaly)"),
+        ("a,b,label\n1,true,0\n", "a.csv, line 2: column b: 'true' is not a finite number"),
         ("a,b,label\n1,2,yes\n", "a.csv, line 2: the label 'yes' is neither 0 (normal) nor 1 (anomaly)"),
         (b"a,b,label\n1,2,0\n\xff,2,0\n", "a.csv, line 3: is not UTF-8 text"),
         (b"\x1f\x8b\x08\x00binary", "a.csv, line 1: is not UTF-8 text"),

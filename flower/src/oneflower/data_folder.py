@@ -1,4 +1,4 @@
-"""A node's own data: CSV and Parquet files with named, numeric features, and the label (0 or 1) last."""
+"""A node's own data: CSV and Parquet files with named, numeric features, and the label (0, 1, false, true) last."""
 
 import csv
 import math
@@ -17,6 +17,8 @@ SUFFIXES = (".csv", ".parquet")
 MAX_PROBLEMS = 20
 # Far beyond any sensor, and small enough that sums and differences of features stay finite.
 MAX_MAGNITUDE = 1e100
+# What programs write for labels that are truth values, in upper or lower case.
+_WORDS = {"false": "0", "true": "1"}
 
 
 def read_folder(folder: Path) -> Rows | None:
@@ -168,12 +170,12 @@ class _Reading:
                 self._note(name, line, f"column {column}: {quoted(cell, 40)} is not a finite number")
                 return False
             features.append(number)
-        label = _number(cells[-1])
-        if label not in (0.0, 1.0):
+        label = _label(cells[-1])
+        if label is None:
             self._note(name, line, f"the label {quoted(cells[-1], 40)} is neither 0 (normal) nor 1 (anomaly)")
             return False
         self._values.extend(features)
-        self._labels.append(int(label))
+        self._labels.append(label)
         return True
 
     def _note(self, name: str, line: int | None, error: str) -> None:
@@ -184,7 +186,7 @@ class _Reading:
 def _header_problem(cells: tuple[str, ...]) -> str | None:
     if len(cells) < 2:
         return "the header has one column: features and, last, the label are wanted, parted by commas"
-    if all(_number(cell) is not None for cell in cells):
+    if all(_number(cell) is not None for cell in (*cells[:-1], _WORDS.get(cells[-1].lower(), cells[-1]))):
         return "the first line holds numbers: a header with the columns' names is wanted"
     if "" in cells:
         return "the header has a column without a name"
@@ -205,6 +207,12 @@ def _number(cell: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and "_" not in cell else None
+
+
+def _label(cell: str) -> int | None:
+    """0 or 1, or None for what is no label."""
+    value = _number(_WORDS.get(cell.strip().lower(), cell))
+    return int(value) if value in (0.0, 1.0) else None
 
 
 def _number_shown(value: float) -> str:
