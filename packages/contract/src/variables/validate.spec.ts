@@ -137,6 +137,29 @@ describe('validate', () => {
     ]);
   });
 
+  it.each([
+    ['FL_FLEET_API_ADDRESS', '0.0.0.0:8000', '1.41.0'],
+    ['FL_CONTROL_API_ADDRESS', '0.0.0.0:8000', '1.41.0'],
+    ['FL_FLEET_API_ADDRESS', '127.0.0.1:8000', '1.39.0'],
+    ['FL_FLEET_API_ADDRESS', '[::]:8000', '1.41.0'],
+    ['FL_FLEET_API_ADDRESS', '0.0.0.0:9091', '1.39.0'],
+    ['FL_CONTROL_API_ADDRESS', 'localhost:9091', '1.39.0'],
+  ])("refuses Flower's own port in %s=%s with Flower %s", (name, value, version) => {
+    const port = value.split(':').at(-1);
+    const rule = `name another port than ${port}, where Flower ${version} itself listens on loopback`;
+    const given = { [name]: value, FLOWER_VERSION: version };
+    expect(validate(given).problems).toEqual([{ variable: name, value, rule }]);
+    expect(validate(given, 'supernode').problems).toEqual([]);
+  });
+
+  it.each([
+    ['0.0.0.0:9091', '1.41.0'],
+    ['10.0.0.5:8000', '1.41.0'],
+    ['0.0.0.0:443', '1.39.0'],
+  ])('takes %s with Flower %s, where nothing of Flower listens', (value, version) => {
+    expect(validate({ FL_FLEET_API_ADDRESS: value, FLOWER_VERSION: version }).problems).toEqual([]);
+  });
+
   it('never shows a secret', () => {
     expect(refusals({ FL_JOIN_TOKEN: 'hunter2' }).join()).not.toContain('hunter2');
   });

@@ -1,4 +1,6 @@
+import { profileOf } from '../flower-profiles.ts';
 import { nearest } from '../nearest.ts';
+import { ports } from '../ports.ts';
 import { strategyProblems, strategyWarnings, unusedByStrategy } from '../strategies.ts';
 import { type Framework, useCases } from '../use-cases.ts';
 import { parseHostPort } from './addresses.ts';
@@ -121,11 +123,25 @@ function superlinkProblems(settings: Settings): Problem[] {
     const rule = `name another port than FL_FLEET_API_ADDRESS, which is ${settings.FL_FLEET_API_ADDRESS}`;
     problems.push({ variable: 'FL_CONTROL_API_ADDRESS', value: settings.FL_CONTROL_API_ADDRESS, rule });
   }
+  for (const name of ['FL_FLEET_API_ADDRESS', 'FL_CONTROL_API_ADDRESS'] as const) {
+    const rule = portRule(settings[name], settings.FLOWER_VERSION);
+    if (rule !== undefined) problems.push({ variable: name, value: settings[name], rule });
+  }
   if (settings.FL_USE_CASE === 'none') return problems;
   for (const { variable, rule } of strategyProblems(settings)) {
     problems.push({ variable, value: String(settings[variable]), rule });
   }
   return problems;
+}
+
+/** Flower's own ports are taken on loopback, and by that on all addresses together. */
+function portRule(address: string, flowerVersion: string): string | undefined {
+  const { host, port } = parseHostPort(address) ?? { host: '', port: 0 };
+  if (!/^(0\.0\.0\.0|127\..*|localhost|::|::1)$/.test(host)) return undefined;
+  const taken: number[] = [ports.superlink];
+  if (profileOf(flowerVersion)?.fleet === 'grpc') taken.push(ports.superlinkGrpcFleet);
+  if (!taken.includes(port)) return undefined;
+  return `name another port than ${port}, where Flower ${flowerVersion} itself listens on loopback`;
 }
 
 function warningsFor(settings: Settings, role: Role | undefined): string[] {
