@@ -110,6 +110,8 @@ class RunConfig:
         self._problems.append(f"{key} is {self._values.get(key)!r}, {wanted} is wanted")
 
 
+# Seconds after which Flower's messages expire, and a round with them: DEFAULT_TTL of flwr/app/constants.py.
+LONGEST_ROUND = 43_200
 # Names of strategies, those of FL_STRATEGY.
 STRATEGIES = (
     "FedAvg",
@@ -184,7 +186,7 @@ class TrainingSettings:
             num_selected=config.whole_number("num-selected", cls.num_selected, 0, 10_000),
             trim_beta=config.between("trim-beta", cls.trim_beta, 0, 0.5),
             completion_rate=config.positive("completion-rate", cls.completion_rate, 1),
-            round_timeout=config.whole_number("round-timeout", cls.round_timeout, 1, 86_400),
+            round_timeout=config.whole_number("round-timeout", cls.round_timeout, 1, LONGEST_ROUND),
             dp_clipping_norm=config.number("dp-clipping-norm", cls.dp_clipping_norm, 0, 1_000_000),
             dp_noise_multiplier=config.number("dp-noise-multiplier", cls.dp_noise_multiplier, 0, 1000),
             stop_on_nan=config.yes_no("stop-on-nan", default=cls.stop_on_nan),

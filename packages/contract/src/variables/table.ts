@@ -13,6 +13,9 @@ const useCase = 'FL_USE_CASE is not none';
 export const checkpointsOn = 'FL_CHECKPOINT_ENABLED is YES';
 const count = { type: 'integer', min: 1, max: 10_000 } as const;
 
+/** Seconds after which Flower's messages expire, and a round with them: DEFAULT_TTL of flwr/app/constants.py. */
+const longestRound = 43_200;
+
 /**
  * Every context variable. USER_INPUTS, the OneFlow template, `docs/variables.md`, `--set` completion and the
  * validation in the CLI and in the VM are derived from it. Each entry has an effect test, found by its name.
@@ -182,7 +185,7 @@ export const variables = [
   {
     name: 'FL_ROUND_TIMEOUT',
     roles: superlink,
-    kind: { type: 'integer', min: 1, max: 86_400 },
+    kind: { type: 'integer', min: 1, max: longestRound },
     default: '3600',
     source: 'operator',
     help: 'Seconds that nodes have to train, and again to evaluate, in a round.',
