@@ -464,8 +464,9 @@ export const variables = [
     kind: { type: 'boolean' },
     default: 'NO',
     source: 'platform',
-    help: 'Whether the VM tells OneFlow that it is ready.',
-    effect: 'READY=YES is published when the probe has passed.',
+    help: "Whether the VM publishes READY=YES, by which OneFlow's gate is meant to open; FL_READY=YES opens it as well.",
+    effect:
+      "READY=YES is published when the probe has passed. NO does not keep OneFlow's gate closed: the gate opens on any text with READY=YES in it, so also on FL_READY=YES, which is always published then.",
   },
   {
     name: 'READY_SCRIPT_PATH',
