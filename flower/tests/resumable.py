@@ -26,20 +26,24 @@ class Killed(BaseException):
 
 
 class Nodes(GridOfTests):
-    """Nodes whose answers depend on round, node and arrays alone. ``killed_at`` is an exchange such as ``2 train``."""
+    """Nodes whose answers depend on round, node and arrays alone. ``killed_at`` is an exchange such as ``2 train``.
+
+    ``failing`` and ``unevaluated`` are rounds in which all fail to train, and to evaluate.
+    """
 
     def __init__(
         self,
         *,
         killed_at: str = "",
         failing: Iterable[int] = (),
+        unevaluated: Iterable[int] = (),
         metrics: Mapping[int, Mapping[str, float]] | None = None,
         versions: bool = False,
     ) -> None:
         self.rounds: list[int] = []
         self.asked: list[str] = []
         self._killed_at = killed_at
-        self._failing = set(failing)
+        self._failing = {"train": set(failing), "evaluate": set(unevaluated)}
         self._metrics = metrics or {}
         self._versions = versions
 
@@ -65,7 +69,7 @@ class Nodes(GridOfTests):
             raise Killed
         if kind == "query":
             return Message(RecordDict(), reply_to=message)
-        if kind == "train" and number in self._failing:
+        if number in self._failing.get(kind, ()):
             return Message(Error(code=2, reason="broken"), reply_to=message)
         node = message.metadata.dst_node_id
         metrics: dict[str, Any] = {
@@ -75,6 +79,8 @@ class Nodes(GridOfTests):
             "norm_bit": 1,
         }
         metrics |= self._metrics.get(number, {})
+        if number in self._failing["evaluate"]:
+            del metrics["eval_loss"]
         content = RecordDict({"metrics": MetricRecord(metrics)})
         if kind == "train":
             self.rounds += [number] if number not in self.rounds else []

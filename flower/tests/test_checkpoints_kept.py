@@ -34,7 +34,8 @@ def test_the_last_ones_the_best_and_the_final_are_kept(checkpoints: Path, models
         (8, False, True),
     ]
     assert manifests[-1].best is not None
-    assert (manifests[-1].best.round, manifests[-1].best.value) == (2, 0.9)
+    assert manifests[-1].best.round == 2
+    assert manifests[-1].best.value == pytest.approx(0.9)
 
 
 def test_the_best_round_is_kept_off_the_interval_too(checkpoints: Path, models: Path) -> None:
@@ -50,6 +51,21 @@ def test_a_resumed_run_knows_the_best_of_before(checkpoints: Path, models: Path)
     assert rounds_kept(checkpoints, 1) == [1, 3]
     run(context_of(2, checkpoint_keep=1, resume_from=newest(checkpoints, 1)), Nodes(metrics=metrics))
     assert rounds_kept(checkpoints, 2) == [1, 6]
+
+
+def test_a_round_that_nobody_evaluates_is_not_the_best_nor_are_those_after_it(checkpoints: Path, models: Path) -> None:
+    losses = {number: {"eval_loss": 0.1 if number == 3 else 5.1, "accuracy": 0.1} for number in range(1, 11)}
+    losses[7] = {"accuracy": 0.9}
+    settings = {"num_server_rounds": 10, "checkpoint_keep": 1}
+    run(context_of(1, **settings), Nodes(metrics=losses, unevaluated=[7]))
+    assert rounds_kept(checkpoints, 1) == [3, 10]
+    assert details_of(models)["best"] == {"round": 3, "metric": "eval_loss", "value": pytest.approx(0.1)}
+
+    with pytest.raises(Killed):
+        run(context_of(2, **settings), Nodes(killed_at="7 train", metrics=losses))
+    run(context_of(3, **settings, resume_from=newest(checkpoints, 2)), Nodes(metrics=losses, unevaluated=[7]))
+    assert rounds_kept(checkpoints, 3) == [3, 10]
+    assert details_of(models, 3)["best"]["round"] == 3
 
 
 def test_a_round_without_result_is_no_checkpoint(checkpoints: Path, models: Path, journal: ReadEvents) -> None:

@@ -139,7 +139,7 @@ class Federation:
         :param constants: arrays that belong to the model but are not trained; they go into the file as well.
         :param details: what one must know to use the model; kept with it.
         :param best: metric by which the best round is told, and ``min`` or ``max``. Without it the lowest ``eval_loss``
-            or the highest accuracy.
+            or the highest accuracy, whichever the first round has.
         :raises TrainingFailedError: no round had a result, or a loss is no finite number.
         :raises CheckpointRefusedError: the checkpoint to go on from is of another model; no round has begun.
         :raises ModelFileError: the model could not be written, nor is there a checkpoint that holds it.

@@ -7,7 +7,7 @@ from oneflower.checkpoints.manifest import BestRound, RoundRecord
 
 Rule = tuple[str, Literal["min", "max"]]
 
-# Without a rule of the app's: the first of these that a round has.
+# Without a rule of the app's: the first of these that a round has, and from then on no other.
 DEFAULT_RULES: tuple[Rule, ...] = (
     ("eval_loss", "min"),
     ("eval_accuracy", "max"),
@@ -25,8 +25,11 @@ def check_rule(rule: Rule | None) -> None:
 
 
 def better(rule: Rule | None, record: RoundRecord, so_far: BestRound | None) -> BestRound | None:
-    """The round, if it is better than the best so far; of equal ones the first is the best."""
-    rule = rule or _default(record.metrics)
+    """The round, if it is better than the best so far; of equal ones the first is the best.
+
+    A round without the metric by which the best one is told, perhaps as nobody has evaluated it, is never better.
+    """
+    rule = rule or _default(record.metrics, so_far)
     if rule is None or not record.trained or rule[0] not in record.metrics:
         return None
     metric, direction = rule
@@ -38,5 +41,6 @@ def better(rule: Rule | None, record: RoundRecord, so_far: BestRound | None) -> 
     return BestRound(record.round, metric, value)
 
 
-def _default(metrics: Mapping[str, float]) -> Rule | None:
-    return next((rule for rule in DEFAULT_RULES if rule[0] in metrics), None)
+def _default(metrics: Mapping[str, float], so_far: BestRound | None) -> Rule | None:
+    known = next((rule for rule in DEFAULT_RULES if so_far is not None and rule[0] == so_far.metric), None)
+    return known or next((rule for rule in DEFAULT_RULES if rule[0] in metrics), None)
