@@ -36,12 +36,13 @@ export async function watchSuperLink(superLink: WatchedSuperLink, signal: AbortS
   let trouble: string | undefined;
   for (;;) {
     await sleep(clock, pauseMs, signal);
+    await superLink.runs.keeper.tick();
+    const training = superLink.runs.keeper.isTraining();
+    // Before the site is refreshed: partitions change between runs only.
+    superLink.site.setTraining(training);
     await superLink.site.refresh().catch((error: unknown) => {
       log.debug(`The nodes cannot be read at present: ${messageOf(error)}`);
     });
-    await superLink.runs.keeper.tick();
-    const training = superLink.runs.keeper.isTraining();
-    superLink.site.setTraining(training);
     if (isRenewalDue(superLink, training)) return;
     if (clock.now() < nextProbe) continue;
     nextProbe = clock.now() + probeEveryMs;
