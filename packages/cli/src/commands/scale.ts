@@ -1,5 +1,5 @@
 import { openCloud } from '../command/access.ts';
-import { isSet, wholeNumber } from '../command/options.ts';
+import { isSet, textOption, wholeNumber } from '../command/options.ts';
 import type { CommandSpec } from '../command/spec.ts';
 import { reportProgress } from '../output/report-progress.ts';
 import { counted } from '../output/text.ts';
@@ -12,7 +12,10 @@ export const scale: CommandSpec = {
     { name: '<name>', help: 'name or number of the service' },
     { name: '<nodes>', help: 'how many SuperNodes it is to have' },
   ],
-  options: [{ flags: '-w, --wait', help: 'until the new number is there' }],
+  options: [
+    { flags: '-w, --wait', help: 'until the new number is there' },
+    { flags: '--ready-within <seconds>', help: 'with --wait: give up when it is not there by then (default: 1800)' },
+  ],
   cloud: true,
   examples: ['oneflower scale sensors 5', 'oneflower scale sensors 3 --wait'],
   async run(input) {
@@ -24,6 +27,7 @@ export const scale: CommandSpec = {
       arguments: [name = '', count],
     } = input;
     const nodes = (await wholeNumber(count, 'The number of SuperNodes')) ?? 0;
+    const readyWithin = await wholeNumber(textOption(options, 'readyWithin'), '--ready-within');
     const result = await scaleService(
       {
         cloud: await openCloud(input),
@@ -31,7 +35,12 @@ export const scale: CommandSpec = {
         signal: context.signal,
         notify: progress => reportProgress(reporter, progress),
       },
-      { service: name, nodes, wait: isSet(options, 'wait') },
+      {
+        service: name,
+        nodes,
+        wait: isSet(options, 'wait'),
+        readyWithinMs: readyWithin === undefined ? undefined : readyWithin * 1000,
+      },
     );
     const leaving = result.leaving.length > 0 ? ` Leaving: ${result.leaving.join(', ')}.` : '';
     const text =

@@ -131,6 +131,24 @@ describe('a service', () => {
     expect(stage.driver.running()).toEqual([]);
   });
 
+  it('whose new SuperNode cannot become ready is scaled no longer than that is seen', async () => {
+    expect((await stage.run('deploy', 'sensors', '--nodes', '1')).code).toBe(0);
+    const text = Buffer.from('FL_NODE_CONFIG="x" is refused.').toString('base64');
+    stage.instead.set('supernode_1', {
+      FL_ROLE: 'supernode',
+      FL_ERROR: 'config_validation_failed',
+      FL_ERROR_TEXT: text,
+    });
+    const failed = await stage.run('scale', 'sensors', '2', '--wait', '--json');
+    expect(failed.stderr).toMatch(
+      /supernode_1_\(service_\d+\): config_validation_failed: FL_NODE_CONFIG="x" is refused\./,
+    );
+    expect(failed.document()).toMatchObject({
+      error: { code: 'scale-failed', reason: 'FL_NODE_CONFIG="x" is refused.' },
+    });
+    expect(failed.code).toBe(1);
+  });
+
   it('whose deployment is interrupted is named, with what removes it', async () => {
     stage.instead.set('superlink', { FL_ROLE: 'superlink' });
     const controller = new AbortController();

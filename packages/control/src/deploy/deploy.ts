@@ -5,7 +5,6 @@ import {
   OneFlowerError,
   type RunSummary,
   type Settings,
-  sleep,
 } from '@oneflower/contract';
 import { isUnreachable } from '@oneflower/opennebula';
 import { type Cloud, connectCloud } from '../cloud.ts';
@@ -14,9 +13,10 @@ import { connectOperator } from '../operator/connect.ts';
 import type { CardinalityRequest } from '../plan/cardinality.ts';
 import { planService, type ServicePlan } from '../plan/plan.ts';
 import type { GivenValues } from '../plan/sources.ts';
+import { defaultReadyWithinMs, followVms } from '../service/follow-vms.ts';
 import { forgetAuthorities, makeOperatorToken, removeRecord, writeRecord } from '../service/records.ts';
+import { operatorEndpointOf } from '../service/vms.ts';
 import { type FollowGoal, followTraining } from './follow-training.ts';
-import { followVms } from './follow-vms.ts';
 import { dropServiceTemplate, type Made, registerServiceTemplate, registerVmTemplates } from './register.ts';
 import { findResources, type ResourceRequest } from './resources.ts';
 
@@ -49,7 +49,6 @@ export interface DeployResult {
   run: RunSummary | null;
 }
 
-export const defaultReadyWithinMs = 1_800_000;
 const uninterruptedMs = 15_000;
 
 /**
@@ -180,8 +179,18 @@ async function follow(
     notify,
     serviceId,
     signal,
-    onOperatorApi: operatorApi.resolve,
-    onRunning: () => running.resolve(clock.now() - begun),
+    aim: {
+      verb: 'deploy',
+      task: `deploy ${plan.name}`,
+      late: `${plan.name} is not ready`,
+      remedy: () => `Then remove it with oneflower delete ${plan.name} and deploy again.`,
+    },
+    withinMs: request.readyWithinMs ?? defaultReadyWithinMs,
+    isReached: service => service.state === 'RUNNING',
+    onLook: all => {
+      if (all.some(operatorEndpointOf)) operatorApi.resolve();
+    },
+    onReached: () => running.resolve(clock.now() - begun),
   });
   const training = operatorApi.promise.then(() =>
     followTraining({ connect: () => connectOperator(context, plan.name), clock, notify, signal, goal }),
@@ -190,43 +199,15 @@ async function follow(
   training.catch((error: unknown) => {
     if (goal === 'ready' && !signal.aborted) notify({ type: 'warning', message: messageOf(error) });
   });
-  const late = tooLate(context, request, plan.name, signal, running.promise);
   const reached = goal === 'ready' ? running.promise.then(() => null) : training;
   try {
-    const [readyAfterMs, run] = await Promise.race([vms, late, Promise.all([running.promise, reached])]);
+    const [readyAfterMs, run] = await Promise.race([vms, Promise.all([running.promise, reached])]);
     return { id: serviceId, name: plan.name, nodes: plan.cardinality.nodes, readyAfterMs, run };
   } finally {
     stop.abort(new Error('followed to the end'));
     operatorApi.resolve();
-    await Promise.allSettled([vms, late, training]);
+    await Promise.allSettled([vms, training]);
   }
-}
-
-/** Rejects when the VMs are not ready in time; never resolves. */
-async function tooLate(
-  { clock }: DeployContext,
-  request: DeployRequest,
-  name: string,
-  signal: AbortSignal,
-  running: Promise<number>,
-): Promise<never> {
-  const limit = request.readyWithinMs ?? defaultReadyWithinMs;
-  const inTime = await Promise.race([running.then(() => true), sleep(clock, limit, signal).then(() => false)]);
-  if (inTime) return rejection(signal);
-  throw new OneFlowerError({
-    code: 'deploy-timeout',
-    message: `${name} is not ready after ${Math.round(limit / 1000)} seconds.`,
-    reason: 'A VM boots slowly, waits for a host, or cannot reach its SuperLink.',
-    remedy: `oneflower status ${name} says what each VM waits for.`,
-  });
-}
-
-/** Rejects when the signal is aborted; never resolves. */
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
 }
 
 /** A failed or interrupted deployment names everything that it has made and that is still there. */

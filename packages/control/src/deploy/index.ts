@@ -2,7 +2,6 @@ export {
   type DeployContext,
   type DeployRequest,
   type DeployResult,
-  defaultReadyWithinMs,
   deployService,
 } from './deploy.ts';
 export { type DryRun, dryRun, type PlannedRequest } from './dry-run.ts';

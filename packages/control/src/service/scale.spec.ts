@@ -1,6 +1,6 @@
 import type { Service } from '@oneflower/opennebula';
 import { describe, expect, it } from 'vitest';
-import { FakeFlow, serviceOf } from '../testing/fake-flow.ts';
+import { FakeFlow, serviceOf, vmOf } from '../testing/fake-flow.ts';
 import { scaleService } from './scale.ts';
 
 function scale(flow: FakeFlow, nodes: number, wait = false) {
@@ -78,6 +78,72 @@ describe('scaling', () => {
       });
     };
     expect(await scale(flow, 3, true)).toMatchObject({ state: 'RUNNING' });
+  });
+
+  describe('with wait, when a new SuperNode', () => {
+    const text = 'The data folder cannot be read. Make it readable.';
+
+    /** A SuperNode that comes and shows what it is given; the service waits for it in SCALING. */
+    function withNewVm(userTemplate: Record<string, string>): FakeFlow {
+      const flow = new FakeFlow(serviceOf('RUNNING'));
+      flow.onCall = () => {
+        flow.service = serviceOf('SCALING', 3);
+        flow.vms.set(13, { ...vmOf(13, 'supernode_2_(service_5)'), userTemplate });
+      };
+      return flow;
+    }
+    const failing = (code: string) =>
+      withNewVm({ FL_ERROR: code, FL_ERROR_TEXT: Buffer.from(text).toString('base64') });
+
+    it('cannot become ready, tells its error and ends when that lasts', async () => {
+      const flow = failing('data_unreadable');
+      const begun = flow.clock.now();
+      await expect(scale(flow, 3, true)).rejects.toMatchObject({
+        code: 'scale-failed',
+        message: 'supernode_2_(service_5) of flower cannot become ready: data_unreadable.',
+        reason: text,
+        remedy: expect.stringContaining('onevm reboot 13'),
+      });
+      expect(flow.clock.now() - begun).toBeLessThan(130_000);
+      expect(flow.progress).toContainEqual(expect.objectContaining({ type: 'vm_error', id: 13, text }));
+      expect(flow.progress.filter(one => one.type === 'vm_state')).toHaveLength(1);
+    });
+
+    it('fails for values that are wrong, ends at once', async () => {
+      const flow = failing('config_validation_failed');
+      const begun = flow.clock.now();
+      await expect(scale(flow, 3, true)).rejects.toMatchObject({ code: 'scale-failed' });
+      expect(flow.clock.now() - begun).toBeLessThan(5000);
+    });
+
+    it('gets over its error, goes on', async () => {
+      const flow = failing('data_unreadable');
+      flow.clock.after(100_000, () => {
+        flow.service = serviceOf('COOLDOWN', 3);
+        flow.vms.set(13, vmOf(13, 'supernode_2_(service_5)'));
+      });
+      expect(await scale(flow, 3, true)).toMatchObject({ state: 'COOLDOWN' });
+    });
+
+    it('says nothing, ends after half an hour', async () => {
+      const flow = withNewVm({});
+      const begun = flow.clock.now();
+      await expect(scale(flow, 3, true)).rejects.toMatchObject({
+        code: 'scale-timeout',
+        message: 'flower does not have 3 ready SuperNodes after 1800 seconds.',
+      });
+      expect(flow.clock.now() - begun).toBeLessThan(1_810_000);
+    });
+
+    it('comes, is not ended by an old one that has an error of its own', async () => {
+      const flow = withNewVm({});
+      flow.vms.set(11, { ...vmOf(11, 'supernode_0_(service_5)'), userTemplate: { FL_ERROR: 'data_unreadable' } });
+      flow.clock.after(500_000, () => {
+        flow.service = serviceOf('RUNNING', 3);
+      });
+      expect(await scale(flow, 3, true)).toMatchObject({ state: 'RUNNING' });
+      expect(flow.progress.filter(one => one.type === 'vm_error')).toEqual([]);
+    });
   });
 
   it('with wait ends when it fails', async () => {

@@ -1,8 +1,9 @@
-import { type Clock, OneFlowerError, roleNames, sleep } from '@oneflower/contract';
-import { isTransient, type Service, type Vm } from '@oneflower/opennebula';
+import { type Clock, OneFlowerError, roleNames } from '@oneflower/contract';
+import type { Service, Vm } from '@oneflower/opennebula';
 import type { Cloud } from '../cloud.ts';
 import type { Notify } from '../notify.ts';
 import { findService } from './find.ts';
+import { defaultReadyWithinMs, followVms } from './follow-vms.ts';
 import { describeVm, readVms } from './vms.ts';
 
 export interface ScaleContext {
@@ -17,6 +18,8 @@ export interface ScaleRequest {
   nodes: number;
   /** Until the new number is there and OneFlow has ended scaling. */
   wait: boolean;
+  /** Milliseconds until then at most. */
+  readyWithinMs?: number | undefined;
 }
 
 export interface ScaleResult {
@@ -29,11 +32,9 @@ export interface ScaleResult {
   state: string;
 }
 
-const pollMs = 1000;
-
 /**
  * Changes the number of SuperNodes. What OneFlow would refuse is refused before it is asked, with the reason.
- * @throws OneFlowerError `scale-limits`, `scale-state`, `scale-failed`.
+ * @throws OneFlowerError `scale-limits`, `scale-state`, `scale-failed`, `scale-timeout`.
  */
 export async function scaleService(context: ScaleContext, request: ScaleRequest): Promise<ScaleResult> {
   const service = await findService(context.cloud, request.service);
@@ -48,9 +49,10 @@ export async function scaleService(context: ScaleContext, request: ScaleRequest)
   };
   if (role.cardinality === request.nodes) return { ...result, state: service.state };
   await checkState(context, service);
+  const before = request.wait ? await readVms(context.cloud, service) : [];
   await context.cloud.oneflow.services.scale(service.id, role.name, request.nodes);
   if (!request.wait) return { ...result, state: 'SCALING' };
-  return { ...result, state: await untilScaled(context, service.id, request.nodes) };
+  return { ...result, state: await untilScaled(context, service, request, before) };
 }
 
 function supernodes(service: Service): Service['roles'][number] {
@@ -111,36 +113,37 @@ async function troubled(cloud: Cloud, service: Service): Promise<string[]> {
     .map(vm => `${vm.name} is ${vm.state}`);
 }
 
-async function untilScaled({ cloud, clock, notify, signal }: ScaleContext, id: number, nodes: number): Promise<string> {
-  let shown = '';
-  for (;;) {
-    const service = await look(cloud, id);
-    if (!service) {
-      await sleep(clock, pollMs, signal);
-      continue;
-    }
-    if (service.state !== shown) notify({ type: 'service_state', name: service.name, state: service.state });
-    shown = service.state;
-    const arrived = supernodes(service).nodes.length === nodes;
-    if (arrived && (service.state === 'COOLDOWN' || service.state === 'RUNNING')) return service.state;
-    if (service.state.startsWith('FAILED')) {
-      throw new OneFlowerError({
-        code: 'scale-failed',
-        message: `Scaling ${service.name} to ${nodes} SuperNodes has failed.`,
-        reason: service.log.at(-1)?.message ?? 'OneFlow says no more.',
-        remedy: `See oneflower status ${service.name} for the VMs that failed.`,
-      });
-    }
-    await sleep(clock, pollMs, signal);
-  }
-}
-
-/** Undefined while the servers do not answer: scaling goes on there. */
-async function look(cloud: Cloud, id: number): Promise<Service | undefined> {
+/** @returns the state of the service when all its VMs are there and OneFlow has ended scaling. */
+async function untilScaled(
+  context: ScaleContext,
+  { id, name }: Service,
+  request: ScaleRequest,
+  before: readonly Vm[],
+): Promise<string> {
+  const { nodes, readyWithinMs = defaultReadyWithinMs } = request;
+  const stop = new AbortController();
+  const signal = context.signal ? AbortSignal.any([context.signal, stop.signal]) : stop.signal;
+  const arrived = Promise.withResolvers<string>();
+  const following = followVms({
+    ...context,
+    serviceId: id,
+    signal,
+    aim: {
+      verb: 'scale',
+      task: `scale ${name} to ${nodes} SuperNodes`,
+      late: `${name} does not have ${nodes} ready SuperNodes`,
+      remedy: vm =>
+        `Correct that: the VM goes on by itself, or after onevm reboot ${vm.id}, and scaling ends when it is ready; oneflower status ${name} shows it.`,
+    },
+    before,
+    withinMs: readyWithinMs,
+    isReached: service => supernodes(service).nodes.length === nodes && /^(COOLDOWN|RUNNING)$/.test(service.state),
+    onReached: service => arrived.resolve(service.state),
+  });
   try {
-    return await cloud.oneflow.services.get(id);
-  } catch (error) {
-    if (isTransient(error)) return undefined;
-    throw error;
+    return await Promise.race([following, arrived.promise]);
+  } finally {
+    stop.abort(new Error('followed to the end'));
+    await Promise.allSettled([following]);
   }
 }

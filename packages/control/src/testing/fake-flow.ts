@@ -109,7 +109,7 @@ export function serviceOf(state: Service['state'], nodes = 2): Service {
   };
 }
 
-function vmOf(id: number, name: string): Vm {
+export function vmOf(id: number, name: string): Vm {
   return {
     id,
     name,
