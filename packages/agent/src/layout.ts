@@ -25,6 +25,8 @@ export interface Layout {
   /** Flower releases that were installed beside the baked ones. */
   versions: string;
   nodeKey: string;
+  /** What a SuperNode trusts: the agent's own, out of reach of Flower's user. */
+  caPin: string;
   authorizedKeys: string;
   /** Read-only, not under root. */
   software: { versions: string; python: string; apps: string; bundled: string };
@@ -53,6 +55,7 @@ export function layoutOf(root: string, software: string, releases?: string): Lay
     runs: join(state, 'runs'),
     versions: releases === undefined ? join(state, 'versions') : resolve(releases),
     nodeKey: join(flower, 'certs/node.key'),
+    caPin: join(state, 'trusted-ca.json'),
     authorizedKeys: join(base, 'root/.ssh/authorized_keys'),
     software: {
       versions: join(baked, 'versions'),

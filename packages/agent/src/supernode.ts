@@ -16,10 +16,10 @@ import {
 import { type BootOutcome, type BootSurroundings, runSteps } from './boot/engine.ts';
 import { type SuperNodeActions, superNodeSteps } from './boot/supernode-steps.ts';
 import { checkReadable } from './data-folder.ts';
-import { chooseJoinToken, decideTrust, type Trust } from './discovery/decide.ts';
+import { chooseJoinToken } from './discovery/decide.ts';
 import { discover, type Found } from './discovery/discover.ts';
 import { failure } from './failure.ts';
-import { ensureFolder, writeFileAtomic } from './files.ts';
+import { ensureFolder } from './files.ts';
 import type { Guest } from './guest.ts';
 import { ensureNodeKey, type NodeKey } from './node-key.ts';
 import { assertPortFree } from './ports.ts';
@@ -30,6 +30,7 @@ import type { RoleMachine } from './role.ts';
 import { createSiteClient, nodeRemoved, type SiteClient } from './site/index.ts';
 import { createStuckCheck } from './stuck-flower.ts';
 import { FlowerSession } from './supernode-session.ts';
+import { SuperLinkTrust } from './supernode-trust.ts';
 import { type WatchedNode, watchNode } from './supernode-watch.ts';
 import { type FlowerSetting, nodeConfigWith, superNodePort, superNodeProcesses } from './supervision/flower.ts';
 import { startFailed } from './supervision/supervisor.ts';
@@ -47,19 +48,19 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   readonly guest: Guest;
   readonly #site = new Replaceable<SiteClient>();
   #found: Found | undefined;
-  #trust: Trust | undefined;
   #key: NodeKey | undefined;
   #enrolment: EnrolResponse | undefined;
   /** The SuperLink that was found is gone: its successor may be elsewhere, and OneGate is asked first. */
   #lost = false;
-  #knownCa: string | undefined;
   #isWatched = false;
+  readonly #trust: SuperLinkTrust;
   readonly #session: FlowerSession;
   readonly #stuck: ReturnType<typeof createStuckCheck>;
   readonly #ended = new AbortController();
 
   constructor(guest: Guest) {
     this.guest = guest;
+    this.#trust = new SuperLinkTrust(guest);
     this.#session = new FlowerSession({
       ...{ clock: guest.clock, log: guest.log, supervisor: guest.supervisor, process: flowerProcess },
       file: join(guest.layout.state, 'session'),
@@ -72,7 +73,10 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
 
   async boot(surroundings: BootSurroundings, signal: AbortSignal): Promise<BootOutcome> {
     const outcome = await runSteps(superNodeSteps, this, surroundings, signal);
-    if (!outcome.ready && this.mayBeOutdated(outcome.error)) this.#lost = true;
+    if (!outcome.ready && (outcome.step === 'trust' || this.mayBeOutdated(outcome.error))) {
+      // Turn and turn about: what OneGate says may be wrong too, by a VM that tampers with it.
+      this.#lost = this.#found?.from !== 'onegate';
+    }
     return outcome;
   }
 
@@ -84,27 +88,16 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
 
   /** Step: where the SuperLink is. */
   async discover(): Promise<void> {
-    const { settings, context, oneGate } = this.guest;
-    const input = { address: settings.FL_SUPERLINK_ADDRESS, references: context.references, lost: this.#lost };
+    const { settings, oneGate } = this.guest;
+    const references = await this.#trust.references();
+    const input = { address: settings.FL_SUPERLINK_ADDRESS, references, lost: this.#lost };
     this.#found = await discover(input, oneGate);
     this.guest.log.info(`The SuperLink is at ${this.#found.advertised.endpoint}.`);
   }
 
   /** Step: how it is trusted. */
-  async decideTrust(): Promise<void> {
-    const { settings, layout, owner } = this.guest;
-    const trust = decideTrust(settings.FL_TLS_ENABLED, settings.FL_SSL_CA_CERTFILE, this.#advertised);
-    this.#trust = trust;
-    if (trust.mode === 'insecure') {
-      if (trust.warning) this.guest.warnOnce(trust.warning);
-      return;
-    }
-    if (this.#knownCa !== undefined && this.#knownCa !== trust.caPem) {
-      this.guest.log.warning('The SuperLink has another CA certificate than before: it was replaced.');
-    }
-    this.#knownCa = trust.caPem;
-    await ensureFolder(layout.certs, 0o700, owner);
-    await writeFileAtomic(this.#caFile, trust.caPem, { mode: 0o644, owner });
+  decideTrust(): Promise<void> {
+    return this.#trust.decide(this.#advertised);
   }
 
   /** Step: who this node is. */
@@ -117,9 +110,8 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   /** Step: the SuperLink knows this node. */
   async enrol(): Promise<void> {
     const { settings, context, release } = this.guest;
-    const caPem = this.#trust?.mode === 'tls' ? this.#trust.caPem : undefined;
     const joinToken = chooseJoinToken(settings.FL_JOIN_TOKEN, this.#advertised);
-    const options = { endpoint: this.gateAddress, caPem, joinToken };
+    const options = { endpoint: this.gateAddress, caPem: this.#trust.ca?.caPem, joinToken };
     const site = await this.#site.ensure(options, async () => createSiteClient(options));
     const given = parseNodeConfig(settings.FL_NODE_CONFIG)?.['partition-id'];
     const request = {
@@ -135,6 +127,7 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
       await this.#renewKey();
       this.#enrolment = await site.enrol({ ...request, publicKey: this.#publicKey });
     }
+    await this.#trust.keep(this.#current);
   }
 
   /** Step: the data can be read. */
@@ -145,7 +138,7 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
   /** Step: Flower runs as this node. */
   async startFlower(signal: AbortSignal): Promise<void> {
     const { supervisor, settings } = this.guest;
-    const trust = this.#trust?.mode === 'tls' ? { caFile: this.#caFile, caPem: this.#trust.caPem } : undefined;
+    const trust = this.#trust.ca;
     const keys = Object.keys(parseNodeConfig(settings.FL_NODE_CONFIG) ?? {});
     const specs = superNodeProcesses(this.#flower, {
       gate: this.gateAddress,
@@ -272,9 +265,13 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
     await this.prepareKey();
   }
 
-  get #advertised(): Found['advertised'] {
+  get #current(): Found {
     if (!this.#found) throw new Error('The SuperLink has not been found yet');
-    return this.#found.advertised;
+    return this.#found;
+  }
+
+  get #advertised(): Found['advertised'] {
+    return this.#current.advertised;
   }
 
   get #flower(): FlowerSetting {
@@ -284,9 +281,5 @@ export class SuperNode implements RoleMachine, SuperNodeActions, WatchedNode {
 
   get #phase(): 'starting' | 'running' {
     return this.guest.supervisor.state(flowerProcess)?.running ? 'running' : 'starting';
-  }
-
-  get #caFile(): string {
-    return join(this.guest.layout.certs, 'ca.crt');
   }
 }

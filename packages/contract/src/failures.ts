@@ -44,6 +44,11 @@ export const failures = {
     reason: 'TLS is wanted but there is no CA certificate to trust.',
     remedy: 'Set FL_SSL_CA_CERTFILE to the CA certificate of the SuperLink.',
   },
+  trust_changed: {
+    reason:
+      'The certificate was changed on purpose, or a VM of the service tampers with what the SuperLink has published.',
+    remedy: 'Set FL_SSL_CA_CERTFILE to the CA certificate that is right.',
+  },
   superlink_unreachable: {
     reason: 'The SuperLink does not answer, or its certificate is not the one that is trusted.',
     remedy: 'Check the address, the network between the two VMs and the CA certificate.',

@@ -41,22 +41,26 @@ describe('chooseSource', () => {
 
 describe('chooseNode', () => {
   it('chooses the node that is ready, not the first', () => {
-    const gone = { attributes: { FL_READY: 'NO', FL_ENDPOINT: '10.0.0.4:9092' } };
-    const here = { attributes: { FL_READY: 'YES', FL_ENDPOINT: '10.0.0.5:9092', FL_TLS: 'YES', FL_CA_CERT: 'abc' } };
+    const gone = { vmId: 3, attributes: { FL_READY: 'NO', FL_ENDPOINT: '10.0.0.4:9092' } };
+    const here = {
+      vmId: 4,
+      attributes: { FL_READY: 'YES', FL_ENDPOINT: '10.0.0.5:9092', FL_TLS: 'YES', FL_CA_CERT: 'abc' },
+    };
     expect(chooseNode([gone, here])).toEqual({
       endpoint: '10.0.0.5:9092',
       tls: 'YES',
       ca: 'abc',
       joinToken: undefined,
+      vmId: 4,
     });
   });
 
   it.each([
     [[]],
-    [[{ attributes: {} }]],
-    [[{ attributes: { FL_READY: 'YES' } }]],
-    [[{ attributes: { FL_READY: 'YES', FL_ENDPOINT: '10.0.0.5' } }]],
-    [[{ attributes: { FL_READY: 'YESSIR', FL_ENDPOINT: '10.0.0.5:9092' } }]],
+    [[{ vmId: 3, attributes: {} }]],
+    [[{ vmId: 3, attributes: { FL_READY: 'YES' } }]],
+    [[{ vmId: 3, attributes: { FL_READY: 'YES', FL_ENDPOINT: '10.0.0.5' } }]],
+    [[{ vmId: 3, attributes: { FL_READY: 'YESSIR', FL_ENDPOINT: '10.0.0.5:9092' } }]],
   ])('chooses none of %j', nodes => {
     expect(chooseNode(nodes)).toBeUndefined();
   });
@@ -87,6 +91,7 @@ describe('decideTrust', () => {
       tls,
       ca: caSaid[ca as keyof typeof caSaid],
       joinToken: undefined,
+      vmId: undefined,
     };
     const result = attempt(() => {
       const trust = decideTrust(on, given[own as keyof typeof given], advertised);
@@ -97,25 +102,25 @@ describe('decideTrust', () => {
   });
 
   it('says so when the SuperLink speaks TLS and this node must not', () => {
-    const advertised = { endpoint: 'a:1', tls: 'YES', ca: undefined, joinToken: undefined };
+    const advertised = { endpoint: 'a:1', tls: 'YES', ca: undefined, joinToken: undefined, vmId: undefined };
     const trust = decideTrust(false, '', advertised);
     expect(trust.mode === 'insecure' && trust.warning?.split('\n')).toHaveLength(3);
   });
 
   it('reads base64 of base64 too', () => {
-    const advertised = { endpoint: 'a:1', tls: 'YES', ca: base64(base64(pem)), joinToken: undefined };
+    const advertised = { endpoint: 'a:1', tls: 'YES', ca: base64(base64(pem)), joinToken: undefined, vmId: undefined };
     expect(decideTrust(true, '', advertised)).toEqual({ mode: 'tls', caPem: pem, source: 'published' });
   });
 
   it('says what is wrong with a published CA that is garbage in the armour of PEM, and what to do', () => {
-    const advertised = { endpoint: 'a:1', tls: 'YES', ca: base64(armoured), joinToken: undefined };
+    const advertised = { endpoint: 'a:1', tls: 'YES', ca: base64(armoured), joinToken: undefined, vmId: undefined };
     expect(() => decideTrust(true, '', advertised)).toThrow(/FL_CA_CERT.*cannot be read: .*asn1/i);
     expect(explanation(() => decideTrust(true, '', advertised))).toContain('Set FL_SSL_CA_CERTFILE');
   });
 
   it('trusts the certificates of a bundle and nothing that stands around them', () => {
     const around = `x${pem}-----BEGIN X509 CERTIFICATE-----\nQUJD\n-----END X509 CERTIFICATE-----\n${otherPem}`;
-    const advertised = { endpoint: 'a:1', tls: 'YES', ca: base64(around), joinToken: undefined };
+    const advertised = { endpoint: 'a:1', tls: 'YES', ca: base64(around), joinToken: undefined, vmId: undefined };
     expect(decideTrust(true, '', advertised)).toMatchObject({ caPem: pem + otherPem });
   });
 });

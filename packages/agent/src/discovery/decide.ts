@@ -17,6 +17,8 @@ export interface Advertised {
   /** FL_CA_CERT as it was published: base64 of PEM. */
   ca: string | undefined;
   joinToken: string | undefined;
+  /** Its VM; undefined where only OneGate knows it and was not asked. */
+  vmId: number | undefined;
 }
 
 /** What the decision rests on. */
@@ -35,6 +37,8 @@ export type DiscoverySource =
   /** Ask OneGate; `otherwise` is what to use when it knows nothing. */
   | { from: 'onegate'; otherwise: Advertised | undefined };
 
+const nothing = { tls: undefined, ca: undefined, joinToken: undefined, vmId: undefined };
+
 /**
  * Decides where to look. A static address wins, and nothing is asked of OneGate then; what OneFlow has filled into the
  * CONTEXT comes next; OneGate last, but first once a SuperLink that was found is lost.
@@ -44,7 +48,7 @@ export type DiscoverySource =
 export function chooseSource({ address, references, oneGate, lost }: DiscoveryInput): DiscoverySource {
   const referenced = advertisedByReferences(references);
   if (address !== '') {
-    const advertised = { tls: undefined, ca: undefined, joinToken: undefined, ...referenced, endpoint: address };
+    const advertised = { ...nothing, ...referenced, endpoint: address };
     return { from: 'address', advertised };
   }
   if (referenced && !(lost && oneGate)) return { from: 'references', advertised: referenced };
@@ -60,11 +64,12 @@ function advertisedByReferences(references: DiscoveryInput['references']): Adver
   const endpoint = references.SUPERLINK_ENDPOINT;
   if (endpoint === undefined || !parseHostPort(endpoint)) return undefined;
   const { SUPERLINK_TLS: tls, SUPERLINK_CA_CERT: ca, SUPERLINK_JOIN_TOKEN: joinToken } = references;
-  return { endpoint, tls, ca, joinToken };
+  return { endpoint, tls, ca, joinToken, vmId: undefined };
 }
 
 /** A node of the superlink role as OneGate shows it. */
 export interface SuperLinkNode {
+  vmId: number;
   attributes: Readonly<Record<string, string | undefined>>;
 }
 
@@ -73,7 +78,7 @@ export interface SuperLinkNode {
  * in the list. Undefined when none does.
  */
 export function chooseNode(nodes: readonly SuperLinkNode[]): Advertised | undefined {
-  for (const { attributes } of nodes) {
+  for (const { vmId, attributes } of nodes) {
     const endpoint = attributes.FL_ENDPOINT;
     if (attributes.FL_READY !== 'YES' || endpoint === undefined || !parseHostPort(endpoint)) continue;
     return {
@@ -81,6 +86,7 @@ export function chooseNode(nodes: readonly SuperLinkNode[]): Advertised | undefi
       tls: attributes.FL_TLS,
       ca: attributes.FL_CA_CERT || undefined,
       joinToken: attributes.FL_JOIN_TOKEN || undefined,
+      vmId,
     };
   }
   return undefined;

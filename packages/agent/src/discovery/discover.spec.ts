@@ -8,7 +8,7 @@ import { superNodeSteps } from '../boot/supernode-steps.ts';
 import { UnderWay } from '../boot/under-way.ts';
 import { keptLog } from '../testing/log.ts';
 import { type FakeOneGate, fakeOneGate, type OneGateMood } from '../testing/onegate.ts';
-import { discover, type Found } from './discover.ts';
+import { discover, type Found, findSuperLinkVm } from './discover.ts';
 
 const recordings = join(import.meta.dirname, '../../../../tests/recordings/opennebula/onegate');
 const nowhere = { address: '', references: {}, lost: false };
@@ -41,7 +41,7 @@ describe('discover', () => {
     gate.service = service({ FL_READY: 'NO', FL_ENDPOINT: '10.0.0.4:9092' }, here);
     await expect(discover(nowhere, client(gate))).resolves.toEqual({
       from: 'onegate',
-      advertised: { endpoint: '10.0.0.5:9092', tls: 'YES', ca: 'Q0E=', joinToken: 't' },
+      advertised: { endpoint: '10.0.0.5:9092', tls: 'YES', ca: 'Q0E=', joinToken: 't', vmId: 1 },
     });
     expect(gate.requests).toEqual(['GET /service?extended=true']);
   });
@@ -79,6 +79,22 @@ describe('discover', () => {
     const gate = await fakeOneGate();
     gate.service = { SERVICE: { name: 'other', id: '5', state: 2, roles: [] } };
     await expect(discover(nowhere, client(gate))).rejects.toThrow('The service other has no role superlink.');
+  });
+});
+
+describe('findSuperLinkVm', () => {
+  const other = { ...here, FL_ENDPOINT: '10.0.0.6:9092' };
+  it.each([
+    ['the only one, whatever it says', [other], 0],
+    ['the one with the address among several', [other, here], 1],
+    ['none where no one has it', [other, other], undefined],
+    ['none where there is none', [], undefined],
+  ])('is %s', async (_, nodes, vm) => {
+    const gate = await fakeOneGate();
+    gate.service = service(...nodes);
+    await expect(findSuperLinkVm(client(gate), '10.0.0.5:9092')).resolves.toBe(vm);
+    gate.mood = 'crashes';
+    await expect(findSuperLinkVm(client(gate), '10.0.0.5:9092')).resolves.toBeUndefined();
   });
 });
 

@@ -1,5 +1,5 @@
 import { isOneFlowerError, messageOf, roleNames } from '@oneflower/contract';
-import { attributeText, type OnegateClient } from '@oneflower/opennebula/onegate';
+import { attributeText, type GateVm, type OnegateClient } from '@oneflower/opennebula/onegate';
 import { failure } from '../failure.ts';
 import { type Advertised, chooseNode, chooseSource, type DiscoveryInput } from './decide.ts';
 
@@ -36,6 +36,35 @@ export async function discover(
  * loss the newest VM comes first.
  */
 async function askOneGate(oneGate: Pick<OnegateClient, 'service'>, lost: boolean): Promise<Advertised> {
+  const superLinks = await superLinkVms(oneGate);
+  const vms = lost ? [...superLinks].sort((a, b) => b.id - a.id) : superLinks;
+  const nodes = vms.map(node => ({
+    vmId: node.id,
+    attributes: Object.fromEntries(published.map(name => [name, attributeText(node.userTemplate, name)])),
+  }));
+  const chosen = chooseNode(nodes);
+  if (chosen) return chosen;
+  throw failure('discovery_failed', 'No VM of the superlink role says yet that it is ready.', {
+    reason: 'The SuperLink is still booting, or it has failed: its FL_ERROR says why.',
+    remedy: 'Wait, or look at the SuperLink.',
+  });
+}
+
+/**
+ * The VM of the SuperLink at an address that OneGate was not asked for. What VMs publish counts only among several of
+ * the role, because any of the service can change it. Undefined where that cannot be known.
+ */
+export async function findSuperLinkVm(
+  oneGate: Pick<OnegateClient, 'service'>,
+  endpoint: string,
+): Promise<number | undefined> {
+  const vms = await superLinkVms(oneGate).catch(() => []);
+  const [first, ...others] = vms;
+  if (others.length === 0) return first?.id;
+  return vms.find(({ userTemplate }) => attributeText(userTemplate, 'FL_ENDPOINT') === endpoint)?.id;
+}
+
+async function superLinkVms(oneGate: Pick<OnegateClient, 'service'>): Promise<GateVm[]> {
   const service = await oneGate.service({ extended: true }).catch((error: unknown) => {
     const said = isOneFlowerError(error) ? error.explain() : `${messageOf(error)}.`;
     throw failure('discovery_failed', `OneGate cannot be asked for the SuperLink: ${said}`, {
@@ -47,14 +76,5 @@ async function askOneGate(oneGate: Pick<OnegateClient, 'service'>, lost: boolean
   });
   const role = service.roles.find(({ name }) => name === roleNames.superlink);
   if (!role) throw failure('discovery_failed', `The service ${service.name} has no role ${roleNames.superlink}.`);
-  const vms = lost ? [...role.nodes].sort((a, b) => b.id - a.id) : role.nodes;
-  const nodes = vms.map(node => ({
-    attributes: Object.fromEntries(published.map(name => [name, attributeText(node.userTemplate, name)])),
-  }));
-  const chosen = chooseNode(nodes);
-  if (chosen) return chosen;
-  throw failure('discovery_failed', 'No VM of the superlink role says yet that it is ready.', {
-    reason: 'The SuperLink is still booting, or it has failed: its FL_ERROR says why.',
-    remedy: 'Wait, or look at the SuperLink.',
-  });
+  return role.nodes;
 }
