@@ -94,3 +94,13 @@ it('a SuperLink in another VM is trusted anew, with a line that says so', async 
   expect(listed.code).toBe(0);
   expect((await stage.run('run', 'list')).stderr).toBe('');
 });
+
+it('what was known of an earlier service of that name is forgotten when one is deployed', async () => {
+  expect((await stage.run('delete', 'sensors')).code).toBe(0);
+  const left = join(stage.home, 'services', 'embedded', 'sensors.4711.ca-sha256');
+  await writeFile(left, 'left by a service that was removed by other means');
+  const deployed = await stage.run('deploy', 'sensors');
+  expect(deployed.code).toBe(0);
+  expect(deployed.stderr).not.toContain('another VM than before');
+  await expect(readFile(left)).rejects.toMatchObject({ code: 'ENOENT' });
+});

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Progress } from '../notify.ts';
-import { authorityFile, type RecordPlace, removeRecord } from '../service/records.ts';
+import { authorityFile, type RecordPlace, removeRecord, removeRecords } from '../service/records.ts';
 import { checkAuthority } from './known.ts';
 
 const right = { pem: '', sha256: 'a'.repeat(64) };
@@ -74,6 +74,12 @@ describe('the CA of a SuperLink', () => {
     await removeRecord(place, 'flower');
     expect(await check(3, wrong)).toEqual([]);
     await expect(check(4, wrong, 'flower.5')).rejects.toMatchObject({ code: 'operator-untrusted' });
+  });
+
+  it('is forgotten with all of a cloud that is no more', async () => {
+    await check(3, right);
+    await removeRecords(place);
+    expect(await check(3, wrong)).toEqual([]);
   });
 
   it('is not asked for where TLS was off from the start', async () => {
