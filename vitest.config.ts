@@ -14,7 +14,12 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       {
-        test: { ...shared, name: 'units', include: ['packages/*/src/**/*.spec.ts'], exclude: withFlower },
+        test: {
+          ...shared,
+          name: 'units',
+          include: ['packages/*/src/**/*.spec.ts', 'tools/**/*.spec.ts'],
+          exclude: withFlower,
+        },
       },
       {
         test: {

@@ -1,19 +1,25 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { defaultFlowerVersion, isOneFlowerError, OneFlowerError } from '@oneflower/contract';
+import { defaultFlowerVersion, isOneFlowerError } from '@oneflower/contract';
 import Table from 'cli-table3';
-import { execa } from 'execa';
+import * as z from 'zod';
 import { checkout } from '../packages/cli/src/runtime/index.ts';
+import { Commands } from './demo/command.ts';
+import { perform } from './demo/perform.ts';
 import { say, setUp } from './setup.ts';
 
 /** What `anomaly_detection.compare` prints. */
-interface Comparison {
-  heldOutRows: number;
-  heldOutAnomalies: number;
-  federated: number;
-  bestSingle: number;
-  central: number;
-}
+const comparisonSchema = z.object({
+  heldOutRows: z.number(),
+  heldOutAnomalies: z.number(),
+  federated: z.number(),
+  bestSingle: z.number(),
+  central: z.number(),
+});
+
+type Comparison = z.output<typeof comparisonSchema>;
+
+const deployment = z.object({ service: z.object({ readyAfterMs: z.number() }) });
 
 const service = 'demo';
 const nodes = 3;
@@ -21,8 +27,7 @@ const rounds = 3;
 const keep = process.argv.includes('--keep');
 const seconds: [part: string, seconds: number][] = [];
 
-// An interrupt reaches the command that runs; what was started is then taken down as after any failure.
-process.on('SIGINT', () => {});
+const commands = new Commands();
 
 try {
   await demonstrate();
@@ -37,19 +42,26 @@ async function demonstrate(): Promise<void> {
     `One SuperLink and ${nodes} SuperNodes train anomaly detection on NASA's Shuttle sensor rows, each node on its own.`,
   );
   const { software } = await timed('set-up', setUp);
-  const { cloud } = await oneflower('cloud', 'status');
-  const startedHere = cloud.state !== 'running';
-  try {
-    await timed('embedded cloud', () => oneflower('cloud', 'start'));
-    await deploy();
-    const model = await download();
-    const comparison = await timed('comparison', () => compare(software, model));
-    if (!keep) await timed('taking down', () => takeDown(startedHere));
-    showResult(model, comparison);
-  } catch (error) {
-    if (!keep) await takeDown(startedHere);
-    throw error;
-  }
+  const { model, comparison } = await perform({
+    service,
+    keep,
+    say,
+    oneflower: (...args) => commands.oneflower(...args),
+    startCloud: () => timed('embedded cloud', () => step('cloud', 'start')),
+    deploy,
+    async show() {
+      const downloaded = await download();
+      return { model: downloaded, comparison: await timed('comparison', () => compare(software, downloaded)) };
+    },
+    takingDown: work => timed('taking down', work),
+  });
+  showResult(model, comparison);
+}
+
+/** A command that is not begun after an interrupt. */
+async function step(...args: string[]): Promise<unknown> {
+  commands.goOn();
+  return commands.oneflower(...args);
 }
 
 async function deploy(): Promise<void> {
@@ -61,7 +73,7 @@ async function deploy(): Promise<void> {
   };
   const set = Object.entries(variables).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
   const started = performance.now();
-  const deployed = await oneflower('deploy', service, '--nodes', String(nodes), ...set, '--wait');
+  const deployed = deployment.parse(await step('deploy', service, '--nodes', String(nodes), ...set, '--wait'));
   const total = (performance.now() - started) / 1000;
   const ready = deployed.service.readyAfterMs / 1000;
   seconds.push(['boot of all machines', ready], [`training, ${rounds} rounds`, total - ready]);
@@ -71,32 +83,8 @@ async function download(): Promise<string> {
   const folder = join(checkout, 'dist');
   await mkdir(folder, { recursive: true });
   const model = join(folder, 'demo-model.npz');
-  await oneflower('model', 'download', service, '--output', model);
+  await step('model', 'download', service, '--output', model);
   return model;
-}
-
-async function takeDown(stopCloud: boolean): Promise<void> {
-  await oneflower('delete', service);
-  if (stopCloud) await oneflower('cloud', 'stop');
-}
-
-/** Runs a command as a person would type it and answers its JSON document; its progress is seen as it happens. */
-async function oneflower(...args: string[]) {
-  say(`\n$ oneflower ${args.join(' ')}`);
-  const file = join(checkout, 'packages', 'cli', 'bin', 'oneflower.mjs');
-  const cloud = args[0] === 'cloud' ? [] : ['--cloud', 'embedded'];
-  const command = [file, ...args, ...cloud, '--json'];
-  const { stdout, exitCode } = await execa(process.execPath, command, {
-    stderr: 'inherit',
-    stdin: 'ignore',
-    reject: false,
-  });
-  if (exitCode === 0) return JSON.parse(stdout);
-  throw new OneFlowerError({
-    code: 'demo',
-    message: `oneflower ${args.join(' ')} ended with ${exitCode}.`,
-    reason: 'Its own words are above.',
-  });
 }
 
 async function compare(software: string, model: string): Promise<Comparison> {
@@ -114,10 +102,8 @@ async function compare(software: string, model: string): Promise<Comparison> {
     `${rounds}`,
     '--json',
   ];
-  const { stdout } = await execa(python, args, {
-    env: { PYTHONPATH: folders.join(':'), PYTHONDONTWRITEBYTECODE: '1' },
-  });
-  return JSON.parse(stdout);
+  const env = { PYTHONPATH: folders.join(':'), PYTHONDONTWRITEBYTECODE: '1' };
+  return comparisonSchema.parse(await commands.program(python, args, env));
 }
 
 function showResult(

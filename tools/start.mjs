@@ -40,4 +40,5 @@ const child = spawn(file, [join(root, 'tools', `${tool}.ts`), ...args], { cwd: r
 // The tool gets the terminal's interrupt itself and ends in order; this process waits for that.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => child.kill('SIGTERM'));
+process.on('SIGHUP', () => child.kill('SIGHUP'));
 child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
