@@ -1,38 +1,25 @@
 import { messageOf } from '@oneflower/contract';
 import type { XmlRpcValue } from '@oneflower/opennebula';
 import type { OnedAnswer } from '../interfaces.ts';
+import { hasNonBmp, hasNotXml, nonBmpReason } from './characters.ts';
 import { errno, FaultError, RequestError } from './errors.ts';
 import { checkArguments, type Methods } from './methods.ts';
 import type { Caller } from './model.ts';
 import { introspect } from './system.ts';
 
-/** A character that XML forbids, or half of a pair. */
-const notXml = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
-/** A character that oned's XML-RPC library does not know. */
-const beyondBmp = /[\u{10000}-\u{10FFFF}]/u;
+/** A full or failing disk. */
+function isOfTheStateFile(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR';
+}
 
 function answerOf(name: string, error: unknown): OnedAnswer {
   if (error instanceof RequestError) {
     return { ok: false, message: `[${name}] ${error.message}`, errno: error.errno, objectId: error.objectId };
   }
   if (error instanceof FaultError) return { ok: false, message: error.message, errno: error.code, objectId: -1 };
-  // What is left is the state file: a full or failing disk. The request has changed nothing.
-  return {
-    ok: false,
-    message: `[${name}] Cannot write the state: ${messageOf(error)}.`,
-    errno: errno.internal,
-    objectId: -1,
-  };
-}
-
-function firstByte(text: string): string {
-  const character = beyondBmp.exec(text)?.[0] ?? '';
-  return (Buffer.from(character, 'utf8')[0] ?? 0).toString(16).padStart(8, 'f');
-}
-
-/** The library's refusal of a text with a character beyond U+FFFF. */
-export function nonBmpReason(text: string): string {
-  return `${Buffer.byteLength(text)}-byte supposed UTF-8 string is not valid UTF-8.  UTF-8 string contains a character not in the Basic Multilingual Plane (first byte 0x${firstByte(text)})`;
+  // No fault of the caller's. The request has changed nothing.
+  const what = isOfTheStateFile(error) ? 'Cannot write the state' : 'Internal error';
+  return { ok: false, message: `[${name}] ${what}: ${messageOf(error)}.`, errno: errno.internal, objectId: -1 };
 }
 
 function crash(reason: string): FaultError {
@@ -40,16 +27,11 @@ function crash(reason: string): FaultError {
   return new FaultError(-500, `Unexpected error executing code for particular method, ${where}  ${reason}`);
 }
 
-/** Whether a text is one that oned takes and gives. */
-export function hasNonBmp(text: string): boolean {
-  return beyondBmp.test(text);
-}
-
 /** Refuses what the library's XML parser refuses, for calls that come without XML around them. */
 function checkCharacters(text: string): void {
   const improper = 'Call XML not a proper XML-RPC call.';
   if (hasNonBmp(text)) throw new FaultError(-503, `${improper}  ${nonBmpReason(text)}`);
-  if (!notXml.test(text)) return;
+  if (!hasNotXml(text)) return;
   const why = "Problem with token at '...': not well-formed (invalid token)";
   throw new FaultError(-503, `${improper}  Call is not valid XML.  Invalid XML "content".  ${why}`);
 }

@@ -1,7 +1,7 @@
 import { isOneFlowerError } from '@oneflower/contract';
 import { decodeCall, encodeFault, encodeResponse, type XmlRpcCall, type XmlRpcValue } from '@oneflower/opennebula';
 import type { OnedAnswer } from '../interfaces.ts';
-import { hasNonBmp, nonBmpReason } from './dispatch.ts';
+import { hasNonBmp, nonBmpReason } from './characters.ts';
 
 /** What the HTTP server asks of an oned. */
 export interface Callable {

@@ -40,7 +40,10 @@ const ACTIONS = [
   'resched',
   'unresched',
 ];
-/** What XML-RPC cannot carry to oned: control characters, and all beyond U+FFFF (seen: fault -503). */
+/**
+ * What XML-RPC cannot carry to oned: control characters, and all beyond U+FFFF (seen: fault -503). Where XML refers to
+ * one, oned itself takes it for no template.
+ */
 const UNSENDABLE = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD]/u;
 const SET = 1;
 const ERASE = 2;

@@ -51,6 +51,16 @@ test('no body brings OneGate down, and none gets a status that the real server n
   );
 });
 
+test('no reference to a character that XML forbids gets into a VM', async () => {
+  for (const reference of ['&#0;', '&#xD800;', '&#x1F600;']) {
+    const headers = { 'x-onegate-token': token, 'x-onegate-vmid': '0' };
+    const body = Buffer.from(`<T><A>a${reference}b</A></T>`);
+    expect((await answer({ oned, flow }, { method: 'PUT', path: '/vm', query: '', headers, body })).status).toBe(500);
+  }
+  expect(oned.call('oneadmin:x', 'one.vmpool.infoextended', -2, -1, -1, -1)).toMatchObject({ ok: true });
+  expect(JSON.stringify(oned.call('oneadmin:x', 'one.vm.info', 0))).not.toContain('<A>');
+});
+
 test('no path, header or verb brings it down', async () => {
   const text = fc.string({ unit: 'binary', maxLength: 30 });
   await fc.assert(

@@ -111,6 +111,7 @@ describe('parseTemplate', () => {
     ['words in a vector', 'C=[\n T=YES,\n F=bar ]', [{ name: 'C', value: { T: 'YES', F: 'bar' } }]],
     ['XML entities', '<T><A>a&amp;b&#x21;</A></T>', [{ name: 'A', value: 'a&b!' }]],
     ['an XML vector', '<T><V><A>1</A></V></T>', [{ name: 'V', value: { A: '1' } }]],
+    ['a reference in CDATA as it is', '<T><A><![CDATA[&#0;]]></A></T>', [{ name: 'A', value: '&#0;' }]],
   ])('reads %s', (_name, text, expected) => {
     expect(parseTemplate(text)).toEqual(expected);
   });
@@ -123,6 +124,14 @@ describe('parseTemplate', () => {
     ['the end of CDATA', 'A="x]]>"', 'Parse error.'],
     ['broken XML', '<T><A>1</T>', 'XML Template malformed'],
     ['the end of CDATA in XML', '<T><A>a]]>b</A></T>', 'XML Template malformed'],
+    ['a reference to NUL', '<T><A>a&#0;b</A></T>', 'XML Template malformed'],
+    ['a reference to a control character', '<T><V><A>&#x1b;</A></V></T>', 'XML Template malformed'],
+    ['a reference to half a pair', '<T><A>&#xD800;</A></T>', 'XML Template malformed'],
+    ['a pair of references to halves', '<T><A>&#xD83D;&#xDE00;</A></T>', 'XML Template malformed'],
+    ['a reference beyond U+FFFF', '<T><A>&#x1F600;</A></T>', 'XML Template malformed'],
+    ['a reference beyond Unicode', '<T><A>&#x110000;</A></T>', 'XML Template malformed'],
+    ['elements 150 deep', `<T>${'<A>'.repeat(150)}1${'</A>'.repeat(150)}</T>`, 'XML Template malformed'],
+    ['an element that every object has', '<T><constructor>1</constructor></T>', 'XML Template malformed'],
   ])('refuses %s', (_name, text, message) => {
     expect(() => parseTemplate(text)).toThrow(message);
   });
