@@ -122,7 +122,7 @@ class Parts {
     });
     this.#flow = flow;
     flow.resume();
-    resumeVms(oned, adminSession, files);
+    const giveUpResuming = resumeVms(oned, adminSession, files);
     await flow.listen(this.#ports.oneflow, block.host);
     this.#server = createOnedServer(oned);
     await this.#server.listen(this.#ports.xmlrpc, block.host);
@@ -133,6 +133,7 @@ class Parts {
       close: async ({ vms = false } = {}) => {
         // OneFlow goes first: it would take the VMs' end for a fault and act on it.
         await flow.close();
+        giveUpResuming();
         const late = vms ? await powerOffVms(oned, adminSession, clock, files) : [];
         await this.stop();
         return late;
