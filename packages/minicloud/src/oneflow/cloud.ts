@@ -12,6 +12,16 @@ export type DocumentType = (typeof documentTypes)[keyof typeof documentTypes];
 const statusOfErrno: Readonly<Record<number, number>> = { 256: 401, 512: 401, 1024: 404 };
 
 const ALL_VISIBLE = -2;
+const ANY_ID = -1;
+const LAST_ID = 2 ** 31 - 1;
+/** The fault of an oned whose answer holds a character that it cannot give. */
+const CANNOT_ANSWER = -500;
+
+/** Ids, both ends included. */
+interface IdRange {
+  start: number;
+  end: number;
+}
 
 /** oned as OneFlow uses it: calls with somebody's session; a refusal becomes the HTTP answer OneFlow gives. */
 export class Cloud {
@@ -50,9 +60,30 @@ export class Cloud {
     throw new Refusal(404, `[one.document.info] Error getting document [${id}].`);
   }
 
-  /** All documents of a type that the session may use, newest first as oned lists them. */
-  documents(session: string, type: DocumentType): OwnedDocument[] {
-    return readPool(String(this.call(session, 'one.documentpool.info', ALL_VISIBLE, -1, -1, type)));
+  /**
+   * All documents of a type that the session may use, newest first as oned lists them. One that cannot be read hides
+   * no other: it is passed over, and `unreadable` hears of it.
+   */
+  documents(
+    session: string,
+    type: DocumentType,
+    unreadable: (id: number, refusal: string) => void = () => undefined,
+  ): OwnedDocument[] {
+    const read = ({ start, end }: IdRange) =>
+      this.#oned.call(session, 'one.documentpool.info', ALL_VISIBLE, start, end, type);
+    const within = (range: IdRange): OwnedDocument[] => {
+      const answer = read(range);
+      if (answer.ok) return readPool(String(answer.value));
+      if (answer.errno !== CANNOT_ANSWER) throw new Refusal(statusOfErrno[answer.errno] ?? 500, answer.message);
+      const { start, end } = range.start === ANY_ID ? { start: 0, end: LAST_ID } : range;
+      if (start === end) {
+        unreadable(start, answer.message);
+        return [];
+      }
+      const middle = Math.floor((start + end) / 2);
+      return [...within({ start: middle + 1, end }), ...within({ start, end: middle })];
+    };
+    return within({ start: ANY_ID, end: ANY_ID });
   }
 
   /** Makes a document and returns its id. */

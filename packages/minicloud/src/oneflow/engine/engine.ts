@@ -63,10 +63,12 @@ export class Engine implements EngineContext {
     this.#armAutoscaler();
   }
 
-  /** Reads all services and goes on with each where its document says it is. */
+  /** Reads all services and goes on with each where its document says it is; one that cannot be read is left alone. */
   resume(): void {
     const session = this.#options.sessionOf(ADMINISTRATOR);
-    const documents = this.cloud.documents(session, documentTypes.service);
+    const documents = this.cloud.documents(session, documentTypes.service, (id, refusal) =>
+      this.#options.onFault?.(new Refusal(500, `Service ${id} cannot be read: ${refusal}`)),
+    );
     if (documents.length === 0) return;
     const vms = vmsByService(readVms(this, session));
     for (const document of documents) {
