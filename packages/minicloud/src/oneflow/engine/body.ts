@@ -69,6 +69,12 @@ export class ServiceBody {
     return this.json.automatic_deletion === true && this.roles.every(role => role.vmIds.length === 0);
   }
 
+  /** Takes back all changes since a copy was made. */
+  restore(copy: JsonObject): void {
+    for (const key of Object.keys(this.json)) delete this.json[key];
+    Object.assign(this.json, copy);
+  }
+
   removeRole(name: string): void {
     this.json.roles = arrayAt(this.json, 'roles').filter(role => !isObject(role) || role.name !== name);
   }

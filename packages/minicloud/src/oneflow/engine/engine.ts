@@ -26,6 +26,8 @@ import { workOffIncidents } from './watchdog.ts';
 
 /** Time between two rounds of the autoscaler: a policy's `period` cannot make it faster. */
 const AUTOSCALER_MS = 90_000;
+/** Time until what could not be written is tried again. */
+const RETRY_MS = 5000;
 /** oneadmin, who reads all services at the start. */
 const ADMINISTRATOR = 0;
 
@@ -177,8 +179,20 @@ export class Engine implements EngineContext {
       this.cloud.update(this.sessionOf(service), service.id, service.body.json);
     } catch (error) {
       if (error instanceof Refusal && error.status === 404) this.forget(service);
+      else this.#saveAgain(service);
       throw error;
     }
+  }
+
+  /** What could not be written (the disk may be full) is written later, until it is. */
+  #saveAgain(service: LiveService): void {
+    service.changed = true;
+    service.retry ??= this.clock.after(RETRY_MS, () => {
+      service.retry = undefined;
+      this.#guard(service, () => {
+        if (service.changed) this.save(service);
+      });
+    });
   }
 
   later(service: LiveService, ms: number, run: () => void): void {

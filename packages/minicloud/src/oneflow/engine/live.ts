@@ -36,6 +36,8 @@ export class LiveService {
   timer: Timer | undefined;
   step: Timer | undefined;
   changed = false;
+  /** The next try to write what could not be written. */
+  retry: Timer | undefined;
   /** Actions on VMs that are still to come. */
   readonly actions = new Set<Timer>();
 
@@ -48,6 +50,7 @@ export class LiveService {
   stopTimers(): void {
     this.timer?.cancel();
     this.step?.cancel();
+    this.retry?.cancel();
     for (const action of this.actions) action.cancel();
     for (const wait of this.waits.values()) wait.timer?.cancel();
     this.waits.clear();

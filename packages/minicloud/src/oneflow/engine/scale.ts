@@ -5,6 +5,7 @@ import { enterRunning } from './deploy.ts';
 import type { LiveService } from './live.ts';
 import { canScale } from './states.ts';
 import { endVms, makeVms } from './vms.ts';
+import { writeFirst } from './write-first.ts';
 
 const UP = 0;
 const DOWN = 1;
@@ -34,14 +35,14 @@ export function scaleRole(
   if (cardinality === before) throw new Refusal(500, `Cardinality of ${role.name} is already at ${cardinality}`);
   const grows = cardinality > before;
   const way = grows ? 'up' : 'down';
-  role.cardinality = cardinality;
-  role.forgetTrueRounds();
-  body.log('I', `Role ${role.name} scaling ${way} from ${before} to ${cardinality} nodes`, seconds(context.clock));
-  body.enter('SCALING', seconds(context.clock));
-  role.state = 'SCALING';
-  role.json.scale_way = grows ? UP : DOWN;
-  // Written before any VM is made or ended: a restart in between finds out what is left to do.
-  context.save(service);
+  writeFirst(context, service, () => {
+    role.cardinality = cardinality;
+    role.forgetTrueRounds();
+    body.log('I', `Role ${role.name} scaling ${way} from ${before} to ${cardinality} nodes`, seconds(context.clock));
+    body.enter('SCALING', seconds(context.clock));
+    role.state = 'SCALING';
+    role.json.scale_way = grows ? UP : DOWN;
+  });
   continueScaling(context, service, role);
   context.save(service);
 }

@@ -7,18 +7,20 @@ import { madeNetworks } from './networks.ts';
 import { rolesToShutDown } from './order.ts';
 import { canScale, canUndeploy, isDone } from './states.ts';
 import { endVms, removeVms } from './vms.ts';
+import { writeFirst } from './write-first.ts';
 
 /**
  * Takes a service down, children first. A second call while it goes finds no role to end and takes that for the
  * end: the document vanishes and the VMs of the parents stay, as on the real server.
  *
- * @throws Refusal 500 in a state that does not allow it
+ * @throws Refusal 500 in a state that does not allow it, or when it cannot be written
  */
 export function undeployService(context: EngineContext, service: LiveService): void {
   const { body } = service;
   if (!canUndeploy(body.state)) throw new Refusal(500, `Service cannot be undeployed in state: ${body.state}`);
+  // Written first: after a restart in between, VMs that ended must not look like lost nodes of a running service.
+  writeFirst(context, service, () => body.enter('UNDEPLOYING', seconds(context.clock)));
   service.timer?.cancel();
-  body.enter('UNDEPLOYING', seconds(context.clock));
   continueUndeploying(context, service);
 }
 
@@ -35,8 +37,6 @@ export function continueUndeploying(context: EngineContext, service: LiveService
 /** Ends what is left of a role's VMs. */
 export function shutDownRole(context: EngineContext, service: LiveService, role: Role): void {
   role.state = 'UNDEPLOYING';
-  // Written first: after a restart in between, VMs that ended must not look like lost nodes of a running service.
-  context.save(service);
   const left = role.vmIds.filter(vmId => !isDone(context.watch.conditionOf(vmId)));
   context.watch.wait(service, role.name, 'undeploy', left);
   endVms(context, service, role, left);
@@ -84,16 +84,19 @@ export function wipeOut(context: EngineContext, service: LiveService): void {
 /**
  * Takes one role out of a running service.
  *
- * @throws Refusal 500 when the service has no such role, or does not run
+ * @throws Refusal 500 when the service has no such role, does not run or cannot be written
  */
 export function removeRole(context: EngineContext, service: LiveService, name: string): void {
   const role = service.body.role(name);
   if (!role) throw new Refusal(500, `Role ${name} does not exist`);
   const { state } = service.body;
   if (!canScale(state)) throw new Refusal(500, `Cannot modify roles in state: ${state}`);
-  // In the document, so that after a restart it is not taken for the end of the whole service.
-  role.json.removing = true;
-  service.body.enter('UNDEPLOYING', seconds(context.clock));
+  writeFirst(context, service, () => {
+    // In the document, so that after a restart it is not taken for the end of the whole service.
+    role.json.removing = true;
+    role.state = 'UNDEPLOYING';
+    service.body.enter('UNDEPLOYING', seconds(context.clock));
+  });
   shutDownRole(context, service, role);
 }
 

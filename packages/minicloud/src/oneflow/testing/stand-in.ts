@@ -38,6 +38,8 @@ export class StandIn implements Oned {
   readonly calls: string[] = [];
   /** Every call is refused, as when nothing listens. */
   down = false;
+  /** No document is written: the disk is full. */
+  full = false;
   /** Who made VMs. */
   readonly sessions: string[] = [];
   nextVmId: number;
@@ -58,6 +60,9 @@ export class StandIn implements Oned {
 
   call(session: string, method: string, ...args: XmlRpcValue[]): OnedAnswer {
     if (this.down) return refused(method, 'Connection refused', 8192);
+    if (this.full && method === 'one.document.update') {
+      return refused(method, 'Cannot write the state: database or disk is full.', 8192);
+    }
     const handler = this.#handlers[method];
     if (!handler) return this.#options.core.call(session, method, ...args);
     this.calls.push(`${method} ${args.map(String).join(' ')}`);
