@@ -38,7 +38,7 @@ async function embeddedState(home: string): Promise<EmbeddedState | undefined> {
   if (!saved) return undefined;
   const status = await daemonStatus({ directory: embeddedFolder(home) });
   const urls = [saved.xmlrpc, saved.oneflow, ...(saved.onegate === undefined ? [] : [saved.onegate])];
-  return { running: status.state === 'running', urls };
+  return { running: status.state !== 'stopped', urls };
 }
 
 function once<Value>(make: () => Promise<Value>): () => Promise<Value> {

@@ -17,15 +17,30 @@ export function failureOf(message: DaemonMessage & { kind: 'failed' }, files: Cl
   });
 }
 
-/** A second start of a running service. */
+/** A second start of a service that runs or starts. */
 export function alreadyRunning(files: CloudFiles, { pid, endpoints }: DaemonIdentity): OneFlowerError {
+  const how = endpoints
+    ? `is running already, as process ${pid} at ${endpoints.xmlrpc}`
+    : `is starting, as process ${pid}`;
   return new OneFlowerError({
-    code: 'cloud-running',
-    message: `The cloud in ${files.directory} is running already, as process ${pid} at ${endpoints.xmlrpc}.`,
+    code: endpoints ? 'cloud-running' : 'cloud-starting',
+    message: `The cloud in ${files.directory} ${how}.`,
     reason: 'It was started before and not stopped.',
-    remedy: 'Use it as it is, or stop it with `oneflower cloud stop`.',
+    remedy: `${endpoints ? 'Use it as it is' : 'Wait until it is up'}, or stop it with \`oneflower cloud stop\`.`,
     fault: 'user',
-    details: { pid, endpoints },
+    details: { pid, ...(endpoints && { endpoints }) },
+  });
+}
+
+/** A start that a stop or a reset has ended. */
+export function stoppedWhileStarting(files: CloudFiles): OneFlowerError {
+  return new OneFlowerError({
+    code: 'cloud-start-stopped',
+    message: `The cloud in ${files.directory} was stopped while it started.`,
+    reason: 'Its process was told to end, for example by `oneflower cloud stop`.',
+    remedy: 'Start it again with `oneflower cloud start`.',
+    fault: 'user',
+    details: { log: files.log },
   });
 }
 

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { linkSync, rmSync, writeFileSync } from 'node:fs';
 import * as z from 'zod';
 import { type CloudFiles, readJson, writeWhole } from '../cloud/files.ts';
 import type { CloudEndpoints } from '../cloud/front-end.ts';
@@ -18,7 +18,7 @@ const identitySchema = z.object({
   bootId: z.string(),
   /** Milliseconds since the epoch. */
   since: z.number(),
-  endpoints: endpointsSchema,
+  endpoints: endpointsSchema.optional(),
 });
 
 /** The background service as it describes itself in `cloud.pid`: which process, since when, reached where. */
@@ -27,19 +27,37 @@ export interface DaemonIdentity {
   startTime: number;
   bootId: string;
   since: number;
-  endpoints: CloudEndpoints;
+  /** Missing while it starts. */
+  endpoints?: CloudEndpoints | undefined;
 }
 
-/** Writes `cloud.pid` for this very process. */
-export function writeIdentity(
-  files: CloudFiles,
+/** How a process that lives now is named in `cloud.pid`. */
+export function identityOf(
   processes: ProcessTable,
+  pid: number,
   since: number,
-  endpoints: CloudEndpoints,
-): void {
-  const startTime = processes.read(process.pid)?.startTime ?? 0;
-  const identity: DaemonIdentity = { pid: process.pid, startTime, bootId: processes.bootId(), since, endpoints };
+  endpoints?: CloudEndpoints,
+): DaemonIdentity {
+  const startTime = processes.read(pid)?.startTime ?? 0;
+  return { pid, startTime, bootId: processes.bootId(), since, ...(endpoints && { endpoints }) };
+}
+
+/** Writes `cloud.pid`, whatever it said before. */
+export function writeIdentity(files: CloudFiles, identity: DaemonIdentity): void {
   writeWhole(files.pid, `${JSON.stringify(identity)}\n`);
+}
+
+/** Writes `cloud.pid` unless there is one: a service that is up already has written its own. */
+export function claimIdentity(files: CloudFiles, identity: DaemonIdentity): void {
+  const fresh = `${files.pid}.${identity.pid}`;
+  writeFileSync(fresh, `${JSON.stringify(identity)}\n`, { mode: 0o600 });
+  try {
+    linkSync(fresh, files.pid);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  } finally {
+    rmSync(fresh, { force: true });
+  }
 }
 
 export function removeIdentity(files: CloudFiles): void {

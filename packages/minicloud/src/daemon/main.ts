@@ -7,12 +7,13 @@ import { createProcessDriver } from '../drivers/process/driver.ts';
 import { linuxProcesses } from '../drivers/process/proc.ts';
 import type { VmDriver } from '../interfaces.ts';
 import { type CheckedConfig, readConfig } from './config.ts';
-import { removeIdentity, writeIdentity } from './identity.ts';
+import { identityOf, removeIdentity, writeIdentity } from './identity.ts';
 import type { DaemonMessage } from './messages.ts';
 
 /**
  * The background service: `node main.ts DIRECTORY`. It takes its settings from the directory, tells the process that
- * started it how the start went, and ends on SIGTERM (VMs go on) or SIGUSR2 (VMs are switched off first).
+ * started it how the start went, and ends on SIGTERM (VMs go on) or SIGUSR2 (VMs are switched off first), also when the
+ * signal comes while it starts.
  */
 const directory = process.argv[2] ?? '';
 const files = cloudFiles(directory);
@@ -34,6 +35,15 @@ function driverOf(config: CheckedConfig): VmDriver {
   });
 }
 
+/** How this process is to end, once it is told to; what is said after that changes nothing. */
+function untilAskedToEnd(): Promise<{ vms: boolean }> {
+  process.on('SIGHUP', () => undefined);
+  return new Promise(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve({ vms: false }));
+    process.on('SIGUSR2', () => resolve({ vms: true }));
+  });
+}
+
 async function run(): Promise<void> {
   const config = readConfig(files);
   if (!config) {
@@ -44,6 +54,7 @@ async function run(): Promise<void> {
       remedy: 'Start it with `oneflower cloud start`.',
     });
   }
+  const asked = untilAskedToEnd();
   const cloud = await openCloud({
     directory: files.directory,
     driver: driverOf(config),
@@ -51,28 +62,19 @@ async function run(): Promise<void> {
     ...(config.ports && { ports: config.ports }),
     onError: error => log.error({ error: messageOf(error), stack: error instanceof Error ? error.stack : '' }, 'bug'),
   });
-  writeIdentity(files, linuxProcesses, systemClock.now(), cloud.endpoints);
-  log.info({ endpoints: cloud.endpoints, driver: config.driver }, 'cloud is up');
-  tell({ kind: 'ready', endpoints: cloud.endpoints });
-
-  let ending = false;
-  function end(vms: boolean): void {
-    if (ending) return;
-    ending = true;
-    log.info({ vms }, 'cloud ends');
-    cloud
-      .close({ vms })
-      .then(late => {
-        if (late.length > 0) log.warn({ vms: late }, 'VMs did not end in time');
-        removeIdentity(files);
-        process.exit(0);
-      })
-      .catch(fail);
+  const early = await Promise.race([asked, undefined]);
+  if (!early) {
+    writeIdentity(files, identityOf(linuxProcesses, process.pid, systemClock.now(), cloud.endpoints));
+    log.info({ endpoints: cloud.endpoints, driver: config.driver }, 'cloud is up');
+    tell({ kind: 'ready', endpoints: cloud.endpoints });
   }
-  process.on('SIGTERM', () => end(false));
-  process.on('SIGINT', () => end(false));
-  process.on('SIGUSR2', () => end(true));
-  process.on('SIGHUP', () => undefined);
+  const { vms } = await asked;
+  tell({ kind: 'ending' });
+  log.info({ vms }, 'cloud ends');
+  const late = await cloud.close({ vms });
+  if (late.length > 0) log.warn({ vms: late }, 'VMs did not end in time');
+  removeIdentity(files);
+  process.exit(0);
 }
 
 function fail(error: unknown): void {

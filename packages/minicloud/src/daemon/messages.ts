@@ -10,6 +10,8 @@ const endpointsSchema = z.object({
 /** What the background service tells the process that started it. */
 export const daemonMessageSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready'), endpoints: endpointsSchema }),
+  /** Somebody else has told it to end. */
+  z.object({ kind: z.literal('ending') }),
   z.object({
     kind: z.literal('failed'),
     code: z.string(),

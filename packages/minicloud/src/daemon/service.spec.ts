@@ -89,6 +89,46 @@ test('starts in the background, says how far it is, and stops', async () => {
   await stopDaemon({ directory });
 });
 
+test.each([
+  ['a stop', stopDaemon, { state: 'stopped', stale: false }],
+  ['a reset', resetCloud, { state: 'stopped', stale: false, kept: false }],
+])('%s finds a cloud that is starting', async (_, end, left) => {
+  const begun = Promise.withResolvers<number>();
+  const started = start({ driver: 'dummy', onProgress: step => step.kind === 'starting' && begun.resolve(step.pid) });
+  const refused = expect(started).rejects.toMatchObject({ code: 'cloud-start-stopped' });
+  const pid = await begun.promise;
+  expect(await daemonStatus({ directory })).toMatchObject({ state: 'starting', pid });
+  await expect(start({ driver: 'dummy' })).rejects.toMatchObject({ code: 'cloud-starting' });
+  await end({ directory });
+  expect(linuxProcesses.read(pid)).toBeUndefined();
+  await refused;
+  expect(await daemonStatus({ directory })).toMatchObject(left);
+});
+
+test('a cloud that is stopped while it starts switches the VMs off that it has brought back', async () => {
+  writeFileSync(go, '');
+  const client = new TestClient((await start()).endpoints);
+  const service = await client.deploy('flower');
+  await until(async () => (await client.service(service)).state === 2);
+  const { vms } = await client.service(service);
+  await stopDaemon({ directory });
+
+  const entry = join(root, 'stopped-early.mjs');
+  const main = new URL('./main.ts', import.meta.url).href;
+  // The signal comes as soon as there is somebody to take it.
+  const signal = "setImmediate(() => process.kill(process.pid, 'SIGUSR2'))";
+  writeFileSync(
+    entry,
+    `process.on('newListener', name => name === 'SIGUSR2' && ${signal});\nawait import(${JSON.stringify(main)});`,
+  );
+  await expect(start({ entry })).rejects.toMatchObject({ code: 'cloud-start-stopped' });
+  await until(async () => (await daemonStatus({ directory })).state === 'stopped');
+  for (const pid of vms.flatMap(startsOf)) expect(linuxProcesses.read(pid)).toBeUndefined();
+  const before = vms.map(id => startsOf(id).length);
+  await start();
+  await until(() => vms.every((id, index) => startsOf(id).length === (before[index] ?? 0) + 1));
+});
+
 test('agents are told of the mirror that the cloud was started with', async () => {
   vi.stubEnv('PIP_INDEX_URL', 'https://mirror.example/simple');
   vi.stubEnv('ONE_AUTH', '/elsewhere/one_auth');

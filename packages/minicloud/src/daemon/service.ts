@@ -1,20 +1,31 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type Clock, sleep, systemClock } from '@oneflower/contract';
+import { type Clock, isOneFlowerError, sleep, systemClock } from '@oneflower/contract';
 import { type CloudFiles, cloudFiles, prepareDirectory } from '../cloud/files.ts';
 import { blockOf, type CloudEndpoints, isTaken, probePort, readBlock, stockPorts } from '../cloud/front-end.ts';
 import { type AgentCommand, createProcessDriver } from '../drivers/process/index.ts';
+import { findRecorded } from '../drivers/process/members.ts';
 import { linuxProcesses, type ProcessTable } from '../drivers/process/proc.ts';
 import { type DaemonConfig, readConfig, writeConfig } from './config.ts';
-import { alreadyRunning, failureOf, inUse, notStarted, silent } from './failures.ts';
-import { readIdentity, removeIdentity } from './identity.ts';
-import { daemonMessageSchema } from './messages.ts';
+import { alreadyRunning, inUse } from './failures.ts';
+import { claimIdentity, type DaemonIdentity, identityOf, readIdentity, removeIdentity } from './identity.ts';
+import {
+  ANSWER_DEADLINE,
+  type Answer,
+  answers,
+  LOOK_EVERY,
+  START_DEADLINE,
+  serversOf,
+  untilAnswering,
+  untilReady,
+  untilStopped,
+} from './waits.ts';
 
 /** What happens while the service is started, stopped or reset. */
 export type DaemonProgress =
   | { kind: 'starting'; pid: number }
-  | { kind: 'answers'; server: 'oned' | 'OneFlow' | 'OneGate'; url: string }
+  | Answer
   | { kind: 'ready'; endpoints: CloudEndpoints }
   | { kind: 'ending'; pid: number; vms: boolean }
   | { kind: 'killed'; pid: number }
@@ -23,6 +34,7 @@ export type DaemonProgress =
 
 export type DaemonStatus =
   | { state: 'running'; pid: number; since: number; endpoints: CloudEndpoints; answers: boolean }
+  | { state: 'starting'; pid: number; since: number }
   /** `stale`: the last service ended without saying so. `kept`: there is a state to go on from. */
   | { state: 'stopped'; stale: boolean; kept: boolean };
 
@@ -50,18 +62,15 @@ export interface RunningDaemon {
   endpoints: CloudEndpoints;
 }
 
-const START_DEADLINE = 60_000;
-const ANSWER_DEADLINE = 10_000;
 const STOP_DEADLINE = 75_000;
-const LOOK_EVERY = 100;
 const LONGEST_LOG = 10 * 1024 * 1024;
 
 /**
  * Starts the embedded cloud in the background and waits until its three servers answer. A cloud that was killed goes on
  * where it was: same endpoints, same state, its VMs taken over.
  *
- * @throws OneFlowerError `cloud-running`, `cloud-address-taken`, `no-free-block`, `directory-not-writable`,
- *   `directory-of-another-user`, `cloud-not-started`
+ * @throws OneFlowerError `cloud-running`, `cloud-starting`, `cloud-start-stopped`, `cloud-address-taken`,
+ *   `no-free-block`, `directory-not-writable`, `directory-of-another-user`, `cloud-not-started`
  */
 export async function startDaemon(options: StartOptions): Promise<RunningDaemon> {
   const { clock = systemClock, processes = linuxProcesses, onProgress } = options;
@@ -70,16 +79,26 @@ export async function startDaemon(options: StartOptions): Promise<RunningDaemon>
   const known = readIdentity(files, processes);
   if (known?.alive) throw alreadyRunning(files, known.identity);
   writeConfig(files, options);
+  removeIdentity(files);
   const child = launch(files, options.entry ?? fileURLToPath(new URL('./main.ts', import.meta.url)));
-  onProgress?.({ kind: 'starting', pid: child.pid ?? 0 });
+  const stopped = untilStopped(child, files);
+  const over = new AbortController();
   let endpoints: CloudEndpoints;
   try {
-    endpoints = await untilReady(child, files, clock);
-    await untilAnswering(endpoints, clock, onProgress);
+    // From here on a stop finds it.
+    if (child.pid !== undefined) claimIdentity(files, identityOf(processes, child.pid, clock.now()));
+    onProgress?.({ kind: 'starting', pid: child.pid ?? 0 });
+    endpoints = await Promise.race([stopped, untilReady(child, files, clock, over.signal)]);
+    await Promise.race([stopped, untilAnswering(endpoints, clock, over.signal, onProgress)]);
   } catch (error) {
-    child.kill('SIGKILL');
+    // One that was stopped ends by itself, in order.
+    if (!isOneFlowerError(error) || error.code !== 'cloud-start-stopped') {
+      child.kill('SIGKILL');
+      if (readIdentity(files, processes)?.identity.pid === child.pid) removeIdentity(files);
+    }
     throw error;
   } finally {
+    over.abort(new Error('over'));
     if (child.connected) child.disconnect();
     child.unref();
   }
@@ -96,6 +115,7 @@ export async function daemonStatus(options: DaemonSurroundings & { directory: st
     return { state: 'stopped', stale: known !== undefined, kept };
   }
   const { pid, since, endpoints } = known.identity;
+  if (!endpoints) return { state: 'starting', pid, since };
   const answering = await Promise.all(serversOf(endpoints).map(({ url }) => answers(url)));
   return { state: 'running', pid, since, endpoints, answers: answering.every(Boolean) };
 }
@@ -108,22 +128,27 @@ export function agentCommandOf(options: { directory: string }): AgentCommand | u
   return env ? { ...command, env } : command;
 }
 
-/** Ends the background service; one that does not run is no error. A service that hangs is killed, its state survives that. */
+/**
+ * Ends the background service; one that does not run is no error, and one that starts ends when it has. A service that
+ * hangs is killed, its state survives that.
+ */
 export async function stopDaemon(options: StopOptions): Promise<void> {
   const { clock = systemClock, processes = linuxProcesses, onProgress, vms = true } = options;
   const files = cloudFiles(options.directory);
   const known = readIdentity(files, processes);
   if (known?.alive) {
-    const { pid } = known.identity;
+    const { pid, endpoints } = known.identity;
     onProgress?.({ kind: 'ending', pid, vms });
     processes.kill(pid, vms ? 'SIGUSR2' : 'SIGTERM');
-    if (!(await untilGone(files, processes, clock, STOP_DEADLINE))) {
+    const deadline = STOP_DEADLINE + (endpoints ? 0 : START_DEADLINE);
+    if (!(await untilGone(known.identity, processes, clock, deadline))) {
       processes.kill(pid, 'SIGKILL');
-      await untilGone(files, processes, clock, ANSWER_DEADLINE);
+      await untilGone(known.identity, processes, clock, ANSWER_DEADLINE);
       onProgress?.({ kind: 'killed', pid });
     }
   }
-  removeIdentity(files);
+  // A start may have followed at once: that one is not meant.
+  if (!readIdentity(files, processes)?.alive) removeIdentity(files);
   onProgress?.({ kind: 'ended' });
 }
 
@@ -192,67 +217,14 @@ function launch(files: CloudFiles, entry: string): ChildProcess {
   }
 }
 
-/** Waits for the service's own word. */
-async function untilReady(child: ChildProcess, files: CloudFiles, clock: Clock): Promise<CloudEndpoints> {
-  const late = new AbortController();
-  const told = new Promise<CloudEndpoints>((resolve, reject) => {
-    child.on('message', raw => {
-      const message = daemonMessageSchema.safeParse(raw).data;
-      if (message?.kind === 'ready') resolve(message.endpoints);
-      if (message?.kind === 'failed') reject(failureOf(message, files));
-    });
-    child.once('error', error => reject(notStarted(files, error.message)));
-    child.once('exit', (code, signal) => reject(notStarted(files, `it ended with ${signal ?? `code ${code}`}`)));
-  });
-  const deadline = sleep(clock, START_DEADLINE, late.signal).then(() => {
-    throw notStarted(files, `it said nothing for ${START_DEADLINE / 1000} s`);
-  });
-  try {
-    return await Promise.race([told, deadline]);
-  } finally {
-    deadline.catch(() => undefined);
-    told.catch(() => undefined);
-    late.abort(new Error('over'));
-  }
-}
-
-async function untilAnswering(
-  endpoints: CloudEndpoints,
+async function untilGone(
+  identity: DaemonIdentity,
+  processes: ProcessTable,
   clock: Clock,
-  onProgress: DaemonSurroundings['onProgress'],
-): Promise<void> {
-  const deadline = clock.now() + ANSWER_DEADLINE;
-  for (const { server, url } of serversOf(endpoints)) {
-    while (!(await answers(url))) {
-      if (clock.now() >= deadline) throw silent(server, url);
-      await sleep(clock, LOOK_EVERY);
-    }
-    onProgress?.({ kind: 'answers', server, url });
-  }
-}
-
-function serversOf(endpoints: CloudEndpoints) {
-  return [
-    { server: 'oned', url: endpoints.xmlrpc },
-    { server: 'OneFlow', url: endpoints.oneflow },
-    { server: 'OneGate', url: endpoints.onegate },
-  ] as const;
-}
-
-/** Any answer will do: without a login it is a refusal. */
-async function answers(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
-    await response.arrayBuffer();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function untilGone(files: CloudFiles, processes: ProcessTable, clock: Clock, patience: number): Promise<boolean> {
+  patience: number,
+): Promise<boolean> {
   const deadline = clock.now() + patience;
-  while (readIdentity(files, processes)?.alive) {
+  while (findRecorded(processes, identity)) {
     if (clock.now() >= deadline) return false;
     await sleep(clock, LOOK_EVERY);
   }

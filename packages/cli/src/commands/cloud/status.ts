@@ -17,6 +17,9 @@ export const status: CommandSpec = {
         text: `The embedded cloud does not run.${crash}${kept}\nNext: oneflower cloud start\n`,
       };
     }
+    if (found.state === 'starting') {
+      return { document: { cloud: found }, text: `The embedded cloud is starting (process ${found.pid}).\n` };
+    }
     const { xmlrpc, oneflow, authFile } = found.endpoints;
     const silent = found.answers ? '' : ', but does not answer';
     const lines = [

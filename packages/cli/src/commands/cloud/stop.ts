@@ -12,7 +12,7 @@ export const stop: CommandSpec = {
     const directory = embeddedFolder(homeFolder(context.environment));
     const before = await daemonStatus({ directory });
     await stopDaemon({ directory, onProgress: progress => reportDaemon(reporter, progress) });
-    const wasRunning = before.state === 'running';
+    const wasRunning = before.state !== 'stopped';
     return {
       document: { cloud: { state: 'stopped', stopped: wasRunning } },
       text: wasRunning ? 'The embedded cloud is stopped.\n' : 'The embedded cloud was not running.\n',
