@@ -41,34 +41,31 @@ interface Life {
 /** One service from nothing to nothing, in a cloud of its own: nine tenths are deployed, the rest is scaled up to. */
 async function lifeOf(scene: Scene, vms: number): Promise<Life> {
   const directory = join(scene.folder, 'cloud');
+  scene.atEnd(() => stopDaemon({ directory }));
   const { pid, endpoints } = await startDaemon({ directory, driver: 'dummy' });
-  try {
-    const session = (await readFile(cloudFiles(directory).auth, 'utf8')).trim();
-    const oned = createOnedClient({ endpoint: endpoints.xmlrpc, session });
-    const flow = createOneflowClient({ url: endpoints.oneflow, session, timeoutMs: 120_000 });
-    const template = await oned.templates.create({ NAME: 'small', CPU: '0.01', VCPU: '1', MEMORY: '16' });
-    const service = await flow.templates.create({
-      name: 'many',
-      deployment: 'straight',
-      roles: [{ name: role, type: 'vm', template_id: template, cardinality: vms * 0.9, cooldown: 0 }],
-    });
-    const began = performance.now();
-    const { id } = await flow.templates.instantiate(service.id);
-    await until(() => isRunningWith(flow, id, vms * 0.9));
-    const deployed = performance.now();
-    await flow.services.scale(id, role, vms);
-    await until(() => isRunningWith(flow, id, vms));
-    const scaled = performance.now();
-    await flow.services.delete(id);
-    await until(async () => (await oned.vms.list()).length === 0 && (await isGone(flow, id)));
-    const removed = performance.now();
-    return {
-      ...{ deploy: (deployed - began) / 1000, scale: (scaled - deployed) / 1000, remove: (removed - scaled) / 1000 },
-      megabytes: await memoryOf(pid, 'VmHWM'),
-    };
-  } finally {
-    await stopDaemon({ directory });
-  }
+  const session = (await readFile(cloudFiles(directory).auth, 'utf8')).trim();
+  const oned = createOnedClient({ endpoint: endpoints.xmlrpc, session });
+  const flow = createOneflowClient({ url: endpoints.oneflow, session, timeoutMs: 120_000 });
+  const template = await oned.templates.create({ NAME: 'small', CPU: '0.01', VCPU: '1', MEMORY: '16' });
+  const service = await flow.templates.create({
+    name: 'many',
+    deployment: 'straight',
+    roles: [{ name: role, type: 'vm', template_id: template, cardinality: vms * 0.9, cooldown: 0 }],
+  });
+  const began = performance.now();
+  const { id } = await flow.templates.instantiate(service.id);
+  await until(() => isRunningWith(flow, id, vms * 0.9));
+  const deployed = performance.now();
+  await flow.services.scale(id, role, vms);
+  await until(() => isRunningWith(flow, id, vms));
+  const scaled = performance.now();
+  await flow.services.delete(id);
+  await until(async () => (await oned.vms.list()).length === 0 && (await isGone(flow, id)));
+  const removed = performance.now();
+  return {
+    ...{ deploy: (deployed - began) / 1000, scale: (scaled - deployed) / 1000, remove: (removed - scaled) / 1000 },
+    megabytes: await memoryOf(pid, 'VmHWM'),
+  };
 }
 
 async function isRunningWith(flow: OneflowClient, id: number, vms: number): Promise<boolean> {

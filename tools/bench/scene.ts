@@ -5,11 +5,11 @@ import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { endProcesses, guestMark, processesOf } from '../../packages/agent/src/supervision/processes.ts';
-import { sleep, systemClock } from '../../packages/contract/src/index.ts';
+import { messageOf, sleep, systemClock } from '../../packages/contract/src/index.ts';
 
 const patienceMs = 180_000;
 const graceMs = 15_000;
-const interrupts = ['SIGINT', 'SIGTERM'] as const;
+const interrupts = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** A process of a bench, with what it has said. */
 export interface Started {
@@ -85,12 +85,26 @@ export class Scene {
     return started.said();
   }
 
-  /** Whatever still carries this scene's mark, or that of a guest in it. */
-  async #end(): Promise<void> {
+  /** Says what is to be done at the scene's end, also when it is interrupted, before its processes and its folder go. */
+  atEnd(cleanUp: () => Promise<unknown>): void {
+    this.#cleanUps.unshift(cleanUp);
+  }
+
+  /** Once, whoever asks first: the interrupt of a bench makes the bench itself fail. */
+  #end(): Promise<void> {
+    this.#ended ??= this.#clear();
+    return this.#ended;
+  }
+
+  async #clear(): Promise<void> {
+    for (const cleanUp of this.#cleanUps) await cleanUp().catch(error => console.error(messageOf(error)));
+    // Whatever still carries this scene's mark, or that of a guest in it.
     for (const guest of [...this.#guests, this.folder]) await endProcesses(guest, systemClock, graceMs);
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  #ended: Promise<void> | undefined;
+  readonly #cleanUps: (() => Promise<unknown>)[] = [];
   readonly #guests: string[] = [];
 
   /** Says that a guest's processes carry its own mark. */
