@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { arrayAt } from '../json.ts';
+import { admin, type Bench, sessionText, tester } from '../testing/bench.ts';
 import { bench, bodyOf, launch, launchRunning, scale, settle, stateOf, template, vmIds } from '../testing/service.ts';
+
+/** Somebody makes a VM with the name that the service's next one gets. */
+function makeVm(on: Bench, service: number, user: typeof admin, extra: string): void {
+  const name = `supernode_0_(service_${service})`;
+  const answer = on.cloud.call(sessionText(user), 'one.template.instantiate', 3, name, false, extra, false);
+  expect(answer.ok).toBe(true);
+}
 
 describe('a restart', () => {
   it('sees READY that was written meanwhile', async () => {
@@ -22,16 +30,7 @@ describe('a restart', () => {
     const on = bench();
     const id = await launch(on, template());
     on.cloud.run(0);
-    on.core.call('oneadmin:throwaway-admin-1', 'one.user.info', -1);
-    on.cloud.call(
-      'oneadmin:throwaway-admin-1',
-      'one.template.instantiate',
-      3,
-      `supernode_0_(service_${id})`,
-      false,
-      '',
-      false,
-    );
+    makeVm(on, id, admin, `SERVICE_ID = "${id}"\nROLE_NAME = "supernode"`);
     on.kill();
     on.start();
     await settle(on);
@@ -39,6 +38,22 @@ describe('a restart', () => {
     on.cloud.runAll();
     await settle(on);
     expect(stateOf(on, id)).toBe('RUNNING');
+  });
+
+  it.each([
+    ['another user', tester, 'supernode', 0],
+    ['another role', admin, 'superlink', 0],
+    ['another service', admin, 'supernode', 1],
+  ])('adopts no VM of %s, whatever its name', async (_whose, user, role, offset) => {
+    const on = bench();
+    on.core.call(sessionText(admin), 'one.template.chmod', 3, -1, -1, -1, -1, -1, -1, 1, -1, -1);
+    const id = await launch(on, template());
+    on.cloud.run(0);
+    makeVm(on, id, user, `SERVICE_ID = "${id + offset}"\nROLE_NAME = "${role}"`);
+    on.kill();
+    on.start();
+    await settle(on);
+    expect(vmIds(on, id)).toEqual([2, 3]);
   });
 
   it('waits for what is left of a cooldown', async () => {

@@ -1,4 +1,4 @@
-import { isObject, numberAt } from '../json.ts';
+import { isObject, numberAt, objectAt } from '../json.ts';
 import { listOf, readXml, textOf } from '../wire.ts';
 import type { Role } from './body.ts';
 import { type EngineContext, seconds } from './context.ts';
@@ -8,12 +8,13 @@ import { makeNetworks } from './networks.ts';
 import { awaitCooldown, continueScaling } from './scale.ts';
 import type { VmCondition } from './states.ts';
 import { continueUndeploying, finishUndeploying, shutDownRole } from './undeploy.ts';
-import { nodeOf } from './vms.ts';
+import { nodeOf, vmInfo, vmName } from './vms.ts';
 import { lookAround } from './watchdog.ts';
 
 /** A VM as the pool lists it. */
 interface PoolVm {
   id: number;
+  owner: string;
   name: string;
   condition: VmCondition;
 }
@@ -27,6 +28,7 @@ export function readVms(context: EngineContext, session: string): PoolVm[] {
     .filter(isObject)
     .map(vm => ({
       id: numberAt(vm, 'ID') ?? -1,
+      owner: textOf(vm.UID),
       name: textOf(vm.NAME),
       condition: { state: numberAt(vm, 'STATE') ?? 0, lcmState: numberAt(vm, 'LCM_STATE') ?? 0 },
     }))
@@ -58,15 +60,22 @@ export function adoptVms(context: EngineContext, service: LiveService, vms: Pool
 /** A VM whose number the document does not know yet was made, and the process ended before that was written. */
 function adoptUnwritten(context: EngineContext, service: LiveService, role: Role, vm: PoolVm): void {
   const number = Number(/^(\w+)_(\d+)_\(service_\d+\)$/.exec(vm.name)?.[2] ?? -1);
-  const isOurs = vm.name === `${role.name}_${number}_(service_${service.id})`;
   const known = numberAt(role.json, 'last_vmname') ?? 0;
-  if (!isOurs || number < known) return;
+  if (vm.name !== vmName(role.name, number, service.id) || number < known) return;
+  if (!isMadeFor(context, service, role, vm)) return;
   const nodes = Array.isArray(role.json.nodes) ? role.json.nodes : [];
   nodes.push(nodeOf(service, vm.id, vm.name));
   role.json.nodes = nodes;
   role.json.last_vmname = number + 1;
   context.watch.add(vm.id, service, role.name, vm.condition);
   service.changed = true;
+}
+
+/** Anybody may give a VM that name: it must be the owner's, and marked as one of this role. Pools do not show the marks. */
+function isMadeFor(context: EngineContext, service: LiveService, role: Role, vm: PoolVm): boolean {
+  if (vm.owner !== service.owner.UID) return false;
+  const { SERVICE_ID, ROLE_NAME } = objectAt(vmInfo(context, service, vm.id) ?? {}, 'USER_TEMPLATE');
+  return SERVICE_ID === String(service.id) && ROLE_NAME === role.name;
 }
 
 /** Goes on where the document says the service is. */

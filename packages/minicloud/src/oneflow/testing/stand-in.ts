@@ -5,6 +5,8 @@ import type { Oned, OnedAnswer, VmEvent } from '../../interfaces.ts';
 /** A VM that a test moves through its states by hand. */
 export interface TestVm {
   id: number;
+  /** The id of the user who made it. */
+  owner: string;
   name: string;
   templateId: number;
   /** The text that came with the instantiation. */
@@ -143,15 +145,17 @@ export class StandIn implements Oned {
     }
     this.sessions.push(session);
     const id = this.nextVmId++;
+    const user = this.#options.core.call(session, 'one.user.info', -1);
     this.vms.set(id, {
       id,
+      owner: /<ID>(\d+)</.exec(user.ok ? String(user.value) : '')?.[1] ?? '',
       name: String(name),
       templateId: Number(templateId),
       extra: String(extra),
       state: hold === true ? 2 : 1,
       lcmState: 0,
       startTime: Math.floor(this.#options.clock.now() / 1000),
-      attributes: new Map(),
+      attributes: new Map(serviceMarks(String(extra))),
       monitoring: new Map(),
     });
     this.move(id, hold === true ? 2 : 1);
@@ -207,11 +211,17 @@ function refused(method: string, message: string, errno = refusalCode.noExists):
   return { ok: false, message: `[${method}] ${message}`, errno, objectId: -1 };
 }
 
+/** What OneFlow marks the VMs of a service with. */
+function serviceMarks(extra: string): [string, string][] {
+  const found = [...extra.matchAll(/^(SERVICE_ID|ROLE_NAME) = "([^"]*)"$/gm)];
+  return found.map(([, key = '', value = '']) => [key, value]);
+}
+
 function vmXml(vm: TestVm): string {
   const inner = (values: Map<string, string>) =>
     [...values].map(([key, value]) => `<${key}><![CDATA[${value}]]></${key}>`);
   return [
-    `<VM><ID>${vm.id}</ID><UID>0</UID><NAME>${vm.name}</NAME><STATE>${vm.state}</STATE>`,
+    `<VM><ID>${vm.id}</ID><UID>${vm.owner}</UID><NAME>${vm.name}</NAME><STATE>${vm.state}</STATE>`,
     `<LCM_STATE>${vm.lcmState}</LCM_STATE><STIME>${vm.startTime}</STIME>`,
     `<MONITORING>${inner(vm.monitoring).join('')}</MONITORING>`,
     `<TEMPLATE><CPU><![CDATA[1]]></CPU><NIC><IP><![CDATA[10.20.0.${vm.id}]]></IP></NIC></TEMPLATE>`,
