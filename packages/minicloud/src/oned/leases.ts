@@ -2,6 +2,7 @@ import { indexOf, ipAt, macAt } from './addresses.ts';
 import type { Core } from './core.ts';
 import type { AddressRange, Lease, Network } from './infrastructure.ts';
 import type { Store, Table } from './store.ts';
+import type { Pairs } from './template/attributes.ts';
 
 /** An address that was given out. */
 export interface Address {
@@ -110,13 +111,19 @@ export function leasesOf(core: Core, network: number): Lease[] {
   return leases.sort((a, b) => a.ar - b.ar || a.index - b.index);
 }
 
-/** Gives back all addresses of a VM, or only those of one network address. */
-export function releaseOfVm(core: Core, vm: number, ip?: string): void {
+/** Gives back all addresses of a VM. */
+export function releaseOfVm(core: Core, vm: number): void {
+  for (const id of core.leases.lookup('vm', vm)) core.leases.remove(id);
+}
+
+/** Gives back the address of one NIC: by its network and range, and there by IP or, in a range without, by MAC. */
+export function releaseOfNic(core: Core, vm: number, nic: Pairs): void {
   for (const id of core.leases.lookup('vm', vm)) {
     const lease = core.leases.get(id);
-    if (!lease) continue;
+    if (!lease || String(lease.network) !== nic.NETWORK_ID || String(lease.ar) !== nic.AR_ID) continue;
     const range = core.networks.get(lease.network)?.ranges.find(candidate => candidate.id === lease.ar);
-    if (ip !== undefined && range && ipAt(range, lease.index) !== ip) continue;
-    core.leases.remove(id);
+    if (!range) continue;
+    const ip = ipAt(range, lease.index);
+    if (ip === undefined ? macAt(range, lease.index) === nic.MAC : ip === nic.IP) core.leases.remove(id);
   }
 }

@@ -1,7 +1,7 @@
 import { authorize } from '../access.ts';
 import { type Core, readTemplate } from '../core.ts';
 import { errno, RequestError } from '../errors.ts';
-import { releaseOfVm } from '../leases.ts';
+import { releaseOfNic } from '../leases.ts';
 import type { Arguments } from '../methods.ts';
 import type { Caller } from '../model.ts';
 import {
@@ -116,7 +116,7 @@ export function detachNic(core: Core, caller: Caller, vm: Vm, nicId: number): nu
   const nics = vectors(vm.template, 'NIC');
   const gone = nics.find(nic => nic.NIC_ID === String(nicId));
   if (!gone) throw new RequestError(errno.action, `Could not detach NIC with NIC_ID ${nicId}, it does not exist.`);
-  releaseOfVm(core, vm.id, gone.IP);
+  releaseOfNic(core, vm.id, gone);
   const template = withNics(
     core,
     vm.template,
