@@ -14,6 +14,7 @@ import { deployRoles, fillRole, releaseRoles, roleIsHeld, roleIsUp, startService
 import { LiveService, type WaitKind } from './live.ts';
 import { makeNetworks } from './networks.ts';
 import { rolesToRelease } from './order.ts';
+import { followOwner } from './owner.ts';
 import { recoverService } from './recover.ts';
 import { adoptVms, readVms, resumeService, vmsByService } from './resume.ts';
 import { scaleRole, scalingFailed, scalingIsOver } from './scale.ts';
@@ -159,9 +160,9 @@ export class Engine implements EngineContext {
     removeRole(this, service, name);
   }
 
-  /** The service has another owner or group: from now on it is brought through its life as that user. */
-  ownerChanged(service: LiveService): void {
-    service.owner = this.cloud.document(this.#options.sessionOf(ADMINISTRATOR), documentTypes.service, service.id);
+  /** The service may have another owner or group: its VMs follow, and from now on that user brings it through its life. */
+  ownerChanged(service: LiveService, caller: string): void {
+    followOwner(this, service, { caller, administrator: this.#options.sessionOf(ADMINISTRATOR) });
   }
 
   actOnVms(service: LiveService, roles: Role[], action: string, params: JsonObject): void {

@@ -68,7 +68,7 @@ export function actOnService(exchange: Exchange): RestAnswer {
   else {
     const answer = documentAction(cloud, caller.session, id, action);
     if (!answer) throw new Refusal(500, `Action ${action.perform} not supported`);
-    engine.ownerChanged(service);
+    engine.ownerChanged(service, caller.session);
   }
   return doneAnswer();
 }

@@ -130,6 +130,10 @@ export class StandIn implements Oned {
       return ok(`<VM_POOL>${alive.map(vmXml).join('')}</VM_POOL>`);
     },
     'one.vm.action': (_session, [action, id]) => this.#act(String(action), Number(id)),
+    'one.vm.chown': (_session, [id, owner]) => {
+      this.vm(Number(id)).owner = String(owner);
+      return ok(Number(id));
+    },
     'one.vm.recover': (_session, [id, operation]) => this.#recover(Number(id), Number(operation)),
     'one.vntemplate.instantiate': () => ok(this.nextNetworkId++),
     'one.vn.reserve': (_session, [id]) =>
