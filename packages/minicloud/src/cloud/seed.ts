@@ -20,8 +20,9 @@ const IMAGE_SIZE_MB = '2048';
 /** What the drivers of datastores and networks are called: they have nothing to copy or to plug in. */
 const NOTHING_TO_DO = 'dummy';
 const ALL = [-2, -1, -1];
-/** Ready; of images also in use. */
-const USABLE = ['1', '2'];
+/** READY, and USED of images; 2 of a network is LOCK_CREATE, which has no addresses yet. */
+const USABLE_IMAGE = ['1', '2'];
+const USABLE_NETWORK = ['1'];
 const PATIENCE = 5_000;
 const LOOK_EVERY = 20;
 
@@ -70,13 +71,16 @@ export function seedCloud(oned: Oned, session: string, block: Block, driver: str
  * after five seconds at the latest, for what an operator has disabled since stays so.
  */
 export async function untilSeedUsable(oned: Oned, session: string, clock: Clock): Promise<void> {
-  const pools = { 'one.imagepool.info': seedNames.image, 'one.vnpool.info': seedNames.network };
+  const seeded = [
+    { pool: 'one.imagepool.info', name: seedNames.image, usable: USABLE_IMAGE },
+    { pool: 'one.vnpool.info', name: seedNames.network, usable: USABLE_NETWORK },
+  ];
   const deadline = clock.now() + PATIENCE;
-  for (const [pool, name] of Object.entries(pools)) {
+  for (const { pool, name, usable } of seeded) {
     while (clock.now() < deadline) {
       const answer = oned.call(session, pool, ...ALL);
       const object = answer.ok ? poolOf(String(answer.value)).find(({ NAME }) => NAME === name) : undefined;
-      if (!object || USABLE.includes(String(object.STATE))) break;
+      if (!object || usable.includes(String(object.STATE))) break;
       await sleep(clock, LOOK_EVERY);
     }
   }
