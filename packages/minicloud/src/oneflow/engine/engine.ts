@@ -190,9 +190,7 @@ export class Engine implements EngineContext {
     service.changed = true;
     service.retry ??= this.clock.after(RETRY_MS, () => {
       service.retry = undefined;
-      this.#guard(service, () => {
-        if (service.changed) this.save(service);
-      });
+      this.#guard(service, () => this.#work(service));
     });
   }
 
@@ -244,7 +242,11 @@ export class Engine implements EngineContext {
     if (names.length > 0) service.changed = true;
     if (service.incidents.size > 0) {
       workOffIncidents(this, service);
-      if (service.body.abandoned && canUndeploy(service.body.state)) undeployService(this, service);
+      service.leaving = service.body.abandoned;
+    }
+    if (service.leaving && canUndeploy(service.body.state)) {
+      undeployService(this, service);
+      service.leaving = false;
     }
     if (service.changed) this.save(service);
   }

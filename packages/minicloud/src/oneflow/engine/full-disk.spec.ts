@@ -74,6 +74,17 @@ describe('no space left while writing state', () => {
     expect([...on.cloud.vms.values()].map(vm => vm.state)).toEqual([6, 6, 6]);
   });
 
+  it('removes a service that goes with its VMs once there is room', async () => {
+    const on = bench();
+    const id = await launchRunning(on, template({ automatic_deletion: true }));
+    on.cloud.full = true;
+    for (const vm of [0, 1, 2]) on.cloud.end(vm);
+    await on.clock.advance(60_000);
+    makeRoom(on);
+    await on.clock.advance(10_000);
+    expect(on.ask('GET', `/service/${id}`).status).toBe(404);
+  });
+
   it('refuses the removal of a role and has changed nothing', async () => {
     const on = bench();
     const id = await launchRunning(on);

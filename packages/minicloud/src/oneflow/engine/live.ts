@@ -36,6 +36,8 @@ export class LiveService {
   timer: Timer | undefined;
   step: Timer | undefined;
   changed = false;
+  /** All its VMs are gone and it goes with them; kept until that could be written. */
+  leaving = false;
   /** The next try to write what could not be written. */
   retry: Timer | undefined;
   /** Actions on VMs that are still to come. */
