@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '@oneflower/contract';
-import type { Oned, VmEvent } from '../../interfaces.ts';
+import type { Oned } from '../../interfaces.ts';
 import { type Cloud, documentTypes } from '../cloud.ts';
 import type { JsonObject } from '../json.ts';
 import { Refusal } from '../refusal.ts';
@@ -62,7 +62,7 @@ export class Engine implements EngineContext {
       wake: service => this.#wake(service),
       failed: (service, role, kind) => this.#waitFailed(service, role, kind),
     });
-    this.#stopListening = options.oned.onVmEvent(event => this.#take(event));
+    this.#stopListening = options.oned.onVmEvent(event => this.watch.take(event));
     this.#armAutoscaler();
   }
 
@@ -216,10 +216,6 @@ export class Engine implements EngineContext {
     return service;
   }
 
-  #take(event: VmEvent): void {
-    this.watch.take(event);
-  }
-
   /** Many events of one moment are worked off together, and written once. */
   #wake(service: LiveService): void {
     if (service.step) return;
@@ -259,15 +255,11 @@ export class Engine implements EngineContext {
       case 'hold':
         roleIsHeld(this, service);
         break;
-      case 'scale-up':
-        scalingIsOver(this, service, role, undefined);
-        break;
-      case 'scale-down':
-        scalingIsOver(this, service, role, vmIds);
-        break;
       case 'undeploy':
         roleIsGone(this, service, role);
         break;
+      default:
+        scalingIsOver(this, service, role, kind === 'scale-down' ? vmIds : undefined);
     }
   }
 
