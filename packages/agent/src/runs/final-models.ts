@@ -21,6 +21,7 @@ export class FinalModels {
   readonly #ledger: RunLedger;
   /** One at a time: an app may tell of the same one twice. */
   #turn: Promise<void> = Promise.resolve();
+  readonly #underWay = new Set<string>();
 
   constructor(parts: FinalModelsParts, ledger: RunLedger) {
     this.#parts = parts;
@@ -32,9 +33,15 @@ export class FinalModels {
     return existsSync(join(this.#parts.layout.appModels, basename(file)));
   }
 
+  /** Whether a model of the run is being taken in. */
+  isKeeping(runId: string): boolean {
+    return this.#underWay.has(runId);
+  }
+
   /** Keeps a model; one that cannot be kept goes to the log. */
   keep(written: EventData<'model_written'>): Promise<void> {
-    this.#turn = this.#turn.then(() => this.#keep(written));
+    this.#underWay.add(written.run_id);
+    this.#turn = this.#turn.then(() => this.#keep(written)).finally(() => this.#underWay.delete(written.run_id));
     return this.#turn;
   }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { OneFlowerError } from '@oneflower/contract';
 import { describe, expect, it } from 'vitest';
-import { flowerRun, source, surroundings, world } from './testing.ts';
+import { flowerRun, source, surroundings, training, world } from './testing.ts';
 
 describe('the run of the variables', () => {
   it('waits until enough nodes are online, and says so', async () => {
@@ -196,6 +196,21 @@ describe('a run', () => {
     expect(keeper.current()?.details).toMatch(
       /^The run was lost .*; the app does not tell its rounds\. It is not resumed, as it was not submitted through OneFlower\. Submit/,
     );
+  });
+
+  it('is kept before its run counts as ended', async () => {
+    const { keeper, outside, layout, events } = await training();
+    await writeFile(join(layout.appModels, '101.npz'), 'weights');
+    outside.readJournal = async () => {
+      events.emit('model_written', { run_id: '101', file: '101.npz', round: 5, metrics: {} });
+      outside.readJournal = async () => undefined;
+    };
+    outside.runs = [flowerRun({ runId: '101', status: 'finished', subStatus: 'completed' })];
+    await keeper.tick();
+    expect(keeper.find('101')).toMatchObject({ endedAt: null });
+    await expect.poll(() => keeper.find('101')?.model).toBe(true);
+    await keeper.tick();
+    expect(keeper.find('101')).toMatchObject({ status: 'completed', model: true });
   });
 
   it('leaves its model behind', async () => {

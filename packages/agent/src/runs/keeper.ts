@@ -202,7 +202,8 @@ export class RunKeeper {
       const news = runs.filter(({ runId }) => !this.#ledger.find(runId)).toReversed();
       for (const { runId, fabId } of news) this.#ledger.remember(runId, fabId, 'operator');
       this.#catchUp(new Set(news.map(({ runId }) => runId)));
-      for (const run of listedRuns) this.#compare(run);
+      // Whoever waits for the end of a run finds its model then.
+      for (const run of listedRuns) if (!this.#models.isKeeping(run.runId)) this.#compare(run);
       const listed = new Set(listedRuns.map(({ runId }) => runId));
       for (const record of before) if (record.endedAt === null && !listed.has(record.runId)) this.#endLost(record);
       this.#ledger.forgetOld(runs);
