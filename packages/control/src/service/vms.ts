@@ -1,5 +1,13 @@
-import { createHash, X509Certificate } from 'node:crypto';
-import { type FailureCode, failures, parseHostPort, type Role, roleNames, roles } from '@oneflower/contract';
+import { createHash } from 'node:crypto';
+import {
+  type FailureCode,
+  failures,
+  parseHostPort,
+  type Role,
+  readCertificates,
+  roleNames,
+  roles,
+} from '@oneflower/contract';
 import { attributeText, isNotFound, type Service, type Vm } from '@oneflower/opennebula';
 import type { Cloud } from '../cloud.ts';
 
@@ -110,11 +118,9 @@ export function operatorEndpointOf(vm: Vm): OperatorEndpoint | undefined {
 
 /** Written anew from what was parsed, because OpenSSL takes more out of a text than what is marked CERTIFICATE. */
 function readAuthority(encoded: string): Authority | null {
-  const text = Buffer.from(encoded, 'base64').toString('utf8');
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g);
-  if (!blocks) return null;
   try {
-    const certificates = blocks.map(block => new X509Certificate(block));
+    const certificates = readCertificates(Buffer.from(encoded, 'base64').toString('utf8'));
+    if (certificates.length === 0) return null;
     const sha256 = createHash('sha256').update(Buffer.concat(certificates.map(({ raw }) => raw)));
     return { pem: certificates.join(''), sha256: sha256.digest('hex') };
   } catch {
